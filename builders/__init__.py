@@ -1,0 +1,1 @@
+"""What is built: one folder per dataset."""

@@ -1,0 +1,1 @@
+"""GSI-Syn: triplets from simulators."""

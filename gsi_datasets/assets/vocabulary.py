@@ -1,0 +1,149 @@
+"""The words for things: one noun per category in English and Chinese, and which nouns must not meet in one scene.
+
+Two categories of one `group` could be taken for each other ("the cup" when a mug stands there too), so a scene
+holds at most one category of a group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Category:
+    """A kind of thing.
+
+    Attributes:
+        name: English common noun, singular, lower case.
+        zh: Chinese noun.
+        group: categories that could be mistaken for each other share it.
+    """
+
+    name: str
+    zh: str
+    group: str
+
+
+def _table(rows: str) -> dict[str, Category]:
+    table = {}
+    for row in rows.strip().splitlines():
+        name, zh, *group = (cell.strip() for cell in row.split("|"))
+        table[name] = Category(name, zh, group[0] if group else name)
+    return table
+
+
+CATEGORIES: dict[str, Category] = _table("""
+mug | 马克杯 | cup
+cup | 茶杯 | cup
+glass | 玻璃杯 | cup
+bottle | 瓶子 | bottle
+jar | 罐子 | bottle
+can | 易拉罐 | can
+bowl | 碗 | bowl
+fruit bowl | 水果碗 | bowl
+plate | 盘子 | plate
+tray | 托盘 | tray
+basket | 篮子 | basket
+box | 盒子 | box
+crate | 木箱 | box
+milk carton | 牛奶盒 | box
+cereal box | 麦片盒 | box
+book | 书 | book
+notebook | 笔记本 | book
+lamp | 台灯 | lamp
+candle | 蜡烛 | lamp
+lantern | 灯笼 | lamp
+vase | 花瓶 | vase
+flower vase | 插花花瓶 | vase
+plant | 盆栽 | plant
+apple | 苹果 | apple
+orange | 橙子 | orange
+lemon | 柠檬 | orange
+pear | 梨 | apple
+banana | 香蕉 | banana
+bread | 面包 | bread
+cake | 蛋糕 | bread
+teapot | 茶壶 | teapot
+kettle | 水壶 | teapot
+coffee maker | 咖啡机 | coffee maker
+toaster | 烤面包机 | toaster
+blender | 搅拌机 | coffee maker
+pot | 锅 | pot
+pan | 平底锅 | pot
+knife block | 刀座 | knife block
+knife | 刀 | knife
+cutting board | 砧板 | tray
+pepper mill | 胡椒研磨器 | shaker
+salt shaker | 盐瓶 | shaker
+soap dispenser | 皂液器 | soap
+soap | 肥皂 | soap
+sponge | 海绵 | sponge
+comb | 梳子 | comb
+toothbrush cup | 牙刷杯 | cup
+clock | 时钟 | clock
+radio | 收音机 | radio
+headphones | 头戴式耳机 | headphones
+laptop | 笔记本电脑 | laptop
+monitor | 显示器 | laptop
+keyboard | 键盘 | keyboard
+telephone | 电话 | telephone
+remote control | 遥控器 | remote control
+speaker | 音箱 | speaker
+stapler | 订书机 | stapler
+scissors | 剪刀 | scissors
+pen holder | 笔筒 | pen holder
+picture frame | 相框 | picture frame
+teddy bear | 泰迪熊 | teddy bear
+doll | 玩偶 | teddy bear
+ball | 球 | ball
+toy car | 玩具车 | toy
+toy block | 积木 | toy block
+toy | 玩具 | toy
+chessboard | 棋盘 | chessboard
+globe | 地球仪 | ball
+sculpture | 雕塑 | sculpture
+hat | 帽子 | hat
+bag | 包 | bag
+cushion | 靠垫 | cushion
+hammer | 锤子 | tool
+wrench | 扳手 | tool
+screwdriver | 螺丝刀 | tool
+toolbox | 工具箱 | box
+bucket | 水桶 | basket
+mirror | 镜子 | picture frame
+guitar | 吉他 | guitar
+scale | 秤 | scale
+fan | 风扇 | fan
+table | 桌子 | table
+desk | 书桌 | table
+counter | 操作台 | table
+coffee table | 茶几 | table
+chair | 椅子 | chair
+armchair | 扶手椅 | chair
+stool | 凳子 | chair
+bench | 长凳 | chair
+sofa | 沙发 | sofa
+bed | 床 | bed
+wardrobe | 衣柜 | cabinet
+cabinet | 柜子 | cabinet
+dresser | 斗柜 | cabinet
+nightstand | 床头柜 | cabinet
+bookcase | 书架 | bookcase
+shelf | 置物架 | bookcase
+television | 电视 | laptop
+floor lamp | 落地灯 | floor lamp
+floor plant | 落地盆栽 | floor plant
+piano | 钢琴 | piano
+fridge | 冰箱 | fridge
+oven | 烤箱 | oven
+stove | 炉灶 | oven
+washing machine | 洗衣机 | oven
+dishwasher | 洗碗机 | oven
+sink | 水槽 | sink
+bathtub | 浴缸 | bathtub
+toilet | 马桶 | toilet
+shower | 淋浴间 | bathtub
+fireplace | 壁炉 | fireplace
+rug | 地毯 | rug
+room | 房间 | room
+""")

@@ -1,0 +1,1 @@
+"""Simulators: physics behind the pipeline."""

@@ -1,0 +1,1 @@
+"""Worlds: plain functions that compose a Scene from a seed."""

@@ -1,0 +1,1 @@
+"""How edits are scored."""
