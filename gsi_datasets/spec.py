@@ -1,0 +1,183 @@
+"""The spec: what to build, declared in YAML, checked before any work starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gsi_datasets import __version__
+from gsi_datasets.schema import ID_PATTERN, Operation
+
+
+class SpecError(ValueError):
+    """A spec that cannot be built; the message names the file, the field and the remedy."""
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"lower bound {value[0]} is above upper bound {value[1]}")
+    return value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class World(_Strict):
+    """What scenes are made of.
+
+    Attributes:
+        kind: the world function that composes them.
+        objects: how many movable objects, least and most.
+        assets: ``all``, or ``cc0`` to use nothing that asks for attribution.
+    """
+
+    kind: Literal["tabletop"] = "tabletop"
+    objects: Annotated[tuple[int, int], AfterValidator(_ordered)] = (5, 12)
+    assets: Literal["all", "cc0"] = "all"
+
+    @model_validator(mode="after")
+    def _countable(self) -> World:
+        if not 1 <= self.objects[0] <= self.objects[1] <= 16:
+            raise ValueError("objects must lie between 1 and 16")
+        return self
+
+
+class Edits(_Strict):
+    """How far operations go and how they are worded.
+
+    Attributes:
+        move_cm: distance of CM.
+        place_cm: centre-to-centre distance of OP.
+        rotate_degrees: turns of OR, signed, positive counter-clockwise seen from above.
+        scale_factors: factors of OS.
+        units: units of length in instructions.
+        per_scene: most triplets of one scene (they share the source render).
+    """
+
+    move_cm: Range = (5, 30)
+    place_cm: Range = (12, 35)
+    rotate_degrees: tuple[float, ...] = (30, 45, 60, 90, 120, 135, 150, 180, -30, -45, -60, -90, -120, -135, -150)
+    scale_factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.75, 0.8, 1.25, 1.3, 1.5, 1.75, 2.0)
+    units: tuple[Literal["cm", "mm", "in"], ...] = ("cm", "cm", "cm", "mm", "in")
+    per_scene: int = Field(default=8, ge=1, le=32)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Edits:
+        if not (self.units and self.scale_factors and self.rotate_degrees):
+            raise ValueError("units, scale_factors and rotate_degrees must not be empty")
+        if any(not 0.2 <= factor <= 5 or factor == 1 for factor in self.scale_factors):
+            raise ValueError("scale_factors must lie between 0.2 and 5 and not be 1")
+        if self.move_cm[0] <= 0 or self.place_cm[0] <= 0:
+            raise ValueError("distances must be positive")
+        return self
+
+
+class Split(_Strict):
+    """Attributes: counts: accepted triplets wanted per operation."""
+
+    counts: dict[Operation, Annotated[int, Field(ge=0, le=1_000_000)]]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+class DatasetSpec(_Strict):
+    """A dataset.
+
+    Attributes:
+        name: config name, e.g. ``gsi_syn_table``.
+        version: of the data, ``major.minor.patch``.
+        seed: everything random follows from it.
+        image_size: width and height, pixels.
+        world: what scenes are made of.
+        edits: how far operations go.
+        splits: what to build.
+    """
+
+    name: str = Field(pattern=ID_PATTERN)
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
+    seed: int = Field(default=0, ge=0)
+    image_size: int = Field(default=512, ge=64, le=2048)
+    world: World = World()
+    edits: Edits = Edits()
+    splits: dict[str, Split]
+
+    @model_validator(mode="after")
+    def _buildable(self) -> DatasetSpec:
+        if not self.splits:
+            raise ValueError("splits: at least one split is needed")
+        for name, split in self.splits.items():
+            if not name.isidentifier():
+                raise ValueError(f"splits: '{name}' is not a valid split name")
+            if split.total == 0:
+                raise ValueError(f"splits.{name}.counts: all counts are 0; nothing would be built")
+            if split.counts.get("PC"):
+                raise ValueError(f"splits.{name}.counts.PC: the tabletop world has no camera moves; set it to 0")
+        return self
+
+    def digest(self, split: str, renderer: str) -> str:
+        """Hex digest of all that decides the rows of a split; seeds, shards and the cache key on it."""
+        content = {
+            "spec": self.model_dump(mode="json", exclude={"splits"}),
+            "split": split,
+            "renderer": renderer,
+            "package": __version__,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def scaled(self, factor: float) -> DatasetSpec:
+        """The same spec with every count multiplied (rounded up)."""
+        splits = {
+            name: Split(counts={op: -int(-count * factor // 1) for op, count in split.counts.items()})
+            for name, split in self.splits.items()
+        }
+        return self.model_copy(update={"splits": splits})
+
+
+def load_spec(source: str | Path) -> DatasetSpec:
+    """Read a spec from a YAML file, or by the name of one that ships with the package.
+
+    Raises:
+        SpecError: naming the file, the field and what to change.
+    """
+    import yaml
+
+    path = Path(source)
+    if path.suffix not in {".yaml", ".yml"} and not path.exists():
+        shipped = shipped_specs()
+        if str(source) not in shipped:
+            raise SpecError(f"no spec named '{source}': give a YAML file or one of {sorted(shipped)}")
+        path = shipped[str(source)]
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: must be a mapping of fields (name, splits, ...), not {type(content).__name__}")
+    try:
+        return DatasetSpec.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{path}: {len(error.errors())} field(s) to mend"]
+        for item in error.errors():
+            where = ".".join(str(part) for part in item["loc"]) or "spec"
+            lines.append(f"  {where}: {item['msg'].removeprefix('Value error, ')}")
+        raise SpecError("\n".join(lines)) from error
+
+
+def shipped_specs() -> dict[str, Path]:
+    """Specs in the package, by name."""
+    import builders.gsi_syn
+
+    folder = Path(builders.gsi_syn.__file__).parent
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
