@@ -59,7 +59,7 @@ class Edits(_Strict):
         rotate_degrees: turns of OR, signed, positive counter-clockwise seen from above.
         scale_factors: factors of OS.
         units: units of length in instructions.
-        per_scene: most triplets of one scene (they share the source render).
+        per_operation: most triplets of one operation from one scene (they share the source render).
     """
 
     move_cm: Range = (5, 30)
@@ -67,7 +67,7 @@ class Edits(_Strict):
     rotate_degrees: tuple[float, ...] = (30, 45, 60, 90, 120, 135, 150, 180, -30, -45, -60, -90, -120, -135, -150)
     scale_factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.75, 0.8, 1.25, 1.3, 1.5, 1.75, 2.0)
     units: tuple[Literal["cm", "mm", "in"], ...] = ("cm", "cm", "cm", "mm", "in")
-    per_scene: int = Field(default=8, ge=1, le=32)
+    per_operation: int = Field(default=2, ge=1, le=8)
 
     @model_validator(mode="after")
     def _sensible(self) -> Edits:
