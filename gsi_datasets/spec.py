@@ -134,6 +134,13 @@ class DatasetSpec(_Strict):
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
+    def seed_for(self, *parts: str | int) -> int:
+        """A seed from content: what is built, and which part of it. The renderer does not enter, so that the same
+        scenes can be drawn by each of them."""
+        content = self.model_dump(mode="json", exclude={"splits", "version", "image_size"})
+        text = json.dumps([content, *parts], sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
     def scaled(self, factor: float) -> DatasetSpec:
         """The same spec with every count multiplied (rounded up)."""
         splits = {

@@ -50,3 +50,7 @@ class Simulator(Protocol):
     def settle(self, scene: Scene) -> Settled:
         """Let the movable objects come to rest from the given poses."""
         ...
+
+    def versions(self) -> dict[str, str]:
+        """Names and versions of what decides the poses, for provenance."""
+        ...
