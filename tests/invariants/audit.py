@@ -1,0 +1,327 @@
+"""An independent look at rows: what do the stored columns themselves say happened?
+
+Nothing here asks the simulator, the renderers or the asset library. From depth, instance maps, colours and cameras
+of a row alone, `measure` estimates how the target moved, and the other functions check boxes, stillness and words.
+Run it over a built folder:  python -m tests.invariants.audit DIR CONFIG SPLIT
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.optimize import minimize
+
+from gsi_datasets.referring import Described, Expression, resolve
+
+
+Array = NDArray[np.float64]
+# What a point costs that would be hidden behind the observed surface: no evidence against, little for.
+HIDDEN = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One image of a row: colours, metres, ids and the camera."""
+
+    colour: NDArray[np.float64]
+    depth: Array
+    ids: NDArray[np.int64]
+    intrinsics: Array
+    extrinsics: Array
+
+    def points(self, rows: NDArray[np.int64], cols: NDArray[np.int64]) -> Array:
+        """(N, 3) world points at these pixels."""
+        pixels = np.stack([cols + 0.5, rows + 0.5, np.ones(len(rows))])
+        camera = (np.linalg.inv(self.intrinsics) @ pixels) * self.depth[rows, cols]
+        return (camera.T - self.extrinsics[:3, 3]) @ self.extrinsics[:3, :3]
+
+    def project(self, points: Array) -> tuple[Array, Array]:
+        """(N, 2) pixels and (N,) depths of world points."""
+        camera = points @ self.extrinsics[:3, :3].T + self.extrinsics[:3, 3]
+        pixels = camera @ self.intrinsics.T
+        return pixels[:, :2] / pixels[:, 2:], camera[:, 2]
+
+
+def picture(value: Any) -> NDArray[Any]:
+    """An image column as an array, decoded or not."""
+    if isinstance(value, dict):
+        value = Image.open(io.BytesIO(value["bytes"]))
+    return np.asarray(value)
+
+
+def view(row: dict[str, Any], which: str) -> View:
+    """The source or the target view of a row."""
+    return View(
+        picture(row[f"{which}_image"]).astype(np.float64),
+        picture(row[f"{which}_depth"]).astype(np.float64) / 1000,
+        picture(row[f"{which}_instances"]).astype(np.int64),
+        np.asarray(row["intrinsics"]),
+        np.asarray(row[f"{which}_extrinsics"]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Points of the target seen in one view: (N, 3) metres and (N, 3) colours."""
+
+    points: Array
+    colours: Array
+
+
+def sample(seen: View, instance: int, count: int = 1500) -> Sample:
+    """An even choice of the object's pixels, its outline included."""
+    rows, cols = np.nonzero((seen.ids == instance) & (seen.depth > 0))
+    keep = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    rows, cols = rows[keep], cols[keep]
+    return Sample(seen.points(rows, cols), seen.colour[rows, cols])
+
+
+def misfit(points: Array, colours: Array, seen: View, instance: int, tolerance: float) -> float:
+    """How badly points of the object explain a view, 0 to 1 a point.
+
+    A point in front of what is seen there, or beside the object where the background is seen, contradicts the view;
+    one behind the seen surface may be hidden; one on it should have its colour.
+    """
+    pixels, depth = seen.project(points)
+    height, width = seen.ids.shape
+    cols, rows = pixels[:, 0] - 0.5, pixels[:, 1] - 0.5
+    inside = (cols >= 0) & (rows >= 0) & (cols < width - 1) & (rows < height - 1) & (depth > 0.01)
+    cost = np.ones(len(points))
+    left, top = np.floor(cols[inside]).astype(int), np.floor(rows[inside]).astype(int)
+    fx, fy = cols[inside] - left, rows[inside] - top
+    near = (np.rint(rows[inside]).astype(int), np.rint(cols[inside]).astype(int))
+    on_object = seen.ids[near] == instance
+    surface, colour = seen.depth[near], seen.colour[near]
+    corner = [(top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)]
+    weight = [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx]
+    whole = np.all([seen.ids[c] == instance for c in corner], axis=0)
+    smooth = sum(w * seen.depth[c] for w, c in zip(weight, corner, strict=True))
+    tint = sum(w[:, None] * seen.colour[c] for w, c in zip(weight, corner, strict=True))
+    surface, colour = np.where(whole, smooth, surface), np.where(whole[:, None], tint, colour)
+    gap = (depth[inside] - surface) / tolerance
+    look = np.minimum(np.abs(colours[inside] - colour).mean(axis=1) / 48, 1)
+    value = np.where(gap < -1, 1.0, np.where(gap > 1, HIDDEN, 0.5 * gap**2 * 0.6 + 0.3 * look))
+    beside = np.where(gap > 1, HIDDEN, 1.0)
+    cost[inside] = np.where(on_object, np.minimum(value, 1), beside)
+    return float(cost.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """A measured motion: (4, 4) similarity, world; yaw in radians; scale; what is left unexplained, 0 to 1."""
+
+    transform: Array
+    yaw: float
+    scale: float
+    misfit: float
+
+
+def measure(row: dict[str, Any]) -> Motion:
+    """How the target moved, estimated from the two views alone.
+
+    Moves are looked for as translations, OR as a turn about the vertical with a shift, OS as a scale with a shift.
+    The search starts from the centroids of what is seen, never from the stored answer.
+    """
+    source, target = view(row, "source"), view(row, "target")
+    instance, operation = row["target_ids"][0], row["operation"]
+    a, b = sample(source, instance), sample(target, instance)
+    anchor, shift = a.points.mean(axis=0), b.points.mean(axis=0) - a.points.mean(axis=0)
+
+    def build(x: Array) -> tuple[float, float, Array]:
+        yaw = x[3] if operation == "OR" else 0.0
+        scale = float(np.exp(x[3])) if operation == "OS" else 1.0
+        c, s = np.cos(yaw), np.sin(yaw)
+        linear = scale * np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = linear, anchor + x[:3] - linear @ anchor
+        return yaw, scale, matrix
+
+    def cost(x: Array, tolerance: float) -> float:
+        matrix = build(x)[2]
+        inverse = np.linalg.inv(matrix)
+        forth = misfit(a.points @ matrix[:3, :3].T + matrix[:3, 3], a.colours, target, instance, tolerance)
+        back = misfit(b.points @ inverse[:3, :3].T + inverse[:3, 3], b.colours, source, instance, tolerance)
+        return 0.5 * (forth + back)
+
+    free = 3 if operation in ("CM", "OP", "RP") else 4
+    if operation == "OR":
+        extra = np.radians(np.arange(-180, 180, 7.5))
+    elif operation == "OS":
+        extra = np.log(np.geomspace(0.4, 2.5, 25))
+    else:
+        extra = np.zeros(1)
+    guesses = []
+    for value in extra:
+        for offset in ((0, 0, 0), (0.015, 0, 0), (-0.015, 0, 0), (0, 0.015, 0), (0, -0.015, 0)):
+            move = np.array(offset) + (np.zeros(3) if operation == "OR" else shift)
+            x = np.array([*move, value])[:free]
+            guesses.append((cost(x, 0.012), len(guesses), x))
+    guesses.sort(key=lambda item: item[:2])
+    best: tuple[float, Array] = (np.inf, guesses[0][2])
+    steps = np.array([0.008, 0.008, 0.008, 0.06])[:free]
+    for _, _, x in guesses[: 5 if free == 4 else 2]:
+        for tolerance in (0.012, 0.006, 0.004):
+            simplex = np.vstack([x, x + np.diag(steps)])
+            found = minimize(
+                cost,
+                x,
+                args=(tolerance,),
+                method="Nelder-Mead",
+                options={"initial_simplex": simplex, "maxfev": 160, "xatol": 2e-4, "fatol": 1e-5},
+            )
+            x = found.x
+        if found.fun < best[0]:
+            best = (found.fun, x)
+    yaw, scale, matrix = build(best[1])
+    return Motion(matrix, yaw, scale, best[0])
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Measured against stored: metres at the middle of what is seen, degrees, relative scale."""
+
+    position: float
+    degrees: float
+    scale: float
+
+
+def disagreement(row: dict[str, Any], motion: Motion) -> Disagreement:
+    """Distance between the measured motion and the stored transform."""
+    stored = np.asarray(row["transform_world"])
+    anchor = np.append(sample(view(row, "source"), row["target_ids"][0]).points.mean(axis=0), 1)
+    scale = float(np.cbrt(np.linalg.det(stored[:3, :3])))
+    turn = stored[:3, :3] / scale
+    yaw = np.arctan2(turn[1, 0], turn[0, 0])
+    off = np.degrees((motion.yaw - yaw + np.pi) % (2 * np.pi) - np.pi)
+    order = next(item["symmetry"] for item in row["objects_before"] if item["id"] == row["target_ids"][0])
+    if order > 1:
+        off = (off + 180 / order) % (360 / order) - 180 / order
+    return Disagreement(
+        float(np.linalg.norm(((motion.transform - stored) @ anchor)[:3])), abs(float(off)), motion.scale / scale - 1
+    )
+
+
+def box_corners(record: dict[str, Any]) -> Array:
+    """(8, 3) corners of a stored box."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    half = np.asarray(record["size"]) / 2
+    return np.asarray(record["centre"]) + (signs * half) @ np.asarray(record["rotation"]).T
+
+
+def box_agreement(record: dict[str, Any], seen: View, margin: float = 0.004) -> tuple[float, float]:
+    """Share of the object's seen points inside its box, and IoU of the mask's and the box's image rectangles."""
+    rows, cols = np.nonzero((seen.ids == record["id"]) & (seen.depth > 0))
+    local = (seen.points(rows, cols) - np.asarray(record["centre"])) @ np.asarray(record["rotation"])
+    inside = (np.abs(local) <= np.asarray(record["size"]) / 2 + margin).all(axis=1).mean()
+    pixels, _ = seen.project(box_corners(record))
+    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    mask_low, mask_high = np.array([cols.min(), rows.min()]), np.array([cols.max(), rows.max()]) + 1.0
+    overlap = np.prod(np.clip(np.minimum(high, mask_high) - np.maximum(low, mask_low), 0, None))
+    union = np.prod(high - low) + np.prod(mask_high - mask_low) - overlap
+    return float(inside), float(overlap / union)
+
+
+def others_still(row: dict[str, Any]) -> float:
+    """Largest motion of any box corner of the objects that were not to be edited, metres."""
+    after = {item["id"]: item for item in row["objects_after"]}
+    moved = [
+        float(np.abs(box_corners(item) - box_corners(after[item["id"]])).max())
+        for item in row["objects_before"]
+        if item["id"] not in row["target_ids"]
+    ]
+    return max(moved, default=0.0)
+
+
+def untouched_depth(row: dict[str, Any]) -> float:
+    """Largest change of depth where the same other object is seen in both images, metres."""
+    source, target = view(row, "source"), view(row, "target")
+    same = (source.ids == target.ids) & ~np.isin(source.ids, row["target_ids"])
+    return float(np.abs(source.depth - target.depth)[same].max())
+
+
+def named(row: dict[str, Any], which: str = "target") -> list[int]:
+    """Instance ids that the stored expression fits among the movable objects of the source."""
+    expression = Expression(**json.loads(row["parameters"])[f"{which}_expression"])
+    movable = [item for item in row["objects_before"] if item["movable"]]
+    described = [
+        Described(
+            str(item["id"]),
+            item["category"],
+            item["caption"],
+            np.asarray(item["centre"]),
+            float(np.abs(np.asarray(item["rotation"])[2]) @ np.asarray(item["size"])),
+        )
+        for item in movable
+    ]
+    return [int(name) for name in resolve(expression, described, np.asarray(row["source_extrinsics"]))]
+
+
+def audit(row: dict[str, Any]) -> dict[str, Any]:
+    """Everything measured of one row."""
+    source, target = view(row, "source"), view(row, "target")
+    found: dict[str, Any] = {"id": row["id"], "operation": row["operation"]}
+    boxes = [
+        box_agreement(item, seen)
+        for seen, key in ((source, "objects_before"), (target, "objects_after"))
+        for item in row[key]
+        if item["movable"] and item["visibility"] > 0.97
+    ]
+    found["inside_box"] = min((inside for inside, _ in boxes), default=1.0)
+    found["box_iou"] = float(np.mean([iou for _, iou in boxes])) if boxes else 1.0
+    found["others_moved"], found["untouched_depth"] = others_still(row), untouched_depth(row)
+    found["unambiguous"] = named(row) == row["target_ids"]
+    if row["reference_ids"]:
+        found["unambiguous"] &= named(row, "reference") == row["reference_ids"]
+    if row["operation"] == "SR":
+        gone = row["target_ids"][0]
+        present = any(item["id"] == gone for item in row["objects_after"]) or bool((target.ids == gone).any())
+        found["agrees"] = not present
+        return found
+    off = disagreement(row, measure(row))
+    found |= {"position": off.position, "degrees": off.degrees, "scale": off.scale}
+    found["agrees"] = off.position <= 0.005 and off.degrees <= 2 and abs(off.scale) <= 0.02
+    return found
+
+
+def main(folder: str, config: str, split: str) -> None:
+    """Audit a built folder and print a table per operation."""
+    import glob
+
+    import pyarrow.parquet as pq
+    from tqdm import tqdm
+
+    results = []
+    for path in sorted(glob.glob(f"{folder}/{config}/{split}-*.parquet")):
+        file = pq.ParquetFile(path)
+        bar = tqdm(total=file.metadata.num_rows, desc=path.rsplit("/", 1)[-1])
+        for batch in file.iter_batches(batch_size=8):
+            for row in batch.to_pylist():
+                results.append(audit(row))
+                bar.update()
+        bar.close()
+    for operation in sorted({item["operation"] for item in results}):
+        of = [item for item in results if item["operation"] == operation]
+        line = f"{operation}: {len(of)} rows, {100 * np.mean([i['agrees'] for i in of]):.1f} % agree, "
+        if "position" in of[0]:
+            position, degrees, scale = (np.array([abs(i[key]) for i in of]) for key in ("position", "degrees", "scale"))
+            line += f"median {1e3 * np.median(position):.2f} mm {np.median(degrees):.2f} deg {np.median(scale):.4f}, "
+        line += f"box IoU {np.mean([i['box_iou'] for i in of]):.3f}, inside >= {min(i['inside_box'] for i in of):.3f}, "
+        line += f"others <= {1e3 * max(i['others_moved'] for i in of):.3f} mm, "
+        line += f"unambiguous {100 * np.mean([i['unambiguous'] for i in of]):.1f} %"
+        print(line)
+        for item in of:
+            if not (item["agrees"] and item["unambiguous"]):
+                print("   ", {k: round(v, 4) if isinstance(v, float) else v for k, v in item.items()})
+    agree = np.mean([item["agrees"] for item in results])
+    print(f"all: {len(results)} rows, {100 * agree:.2f} % agree with the stored transform")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
