@@ -395,20 +395,26 @@ def _segment_distance(a: Array, b: Array, c: Array, d: Array) -> NDArray[np.floa
 # ---------------------------------------------------------------------------------------------------- footprints
 
 
-def footprint(box: Box) -> Array:
-    """(N, 2) outline of the box seen from above, counter-clockwise, 4 to 6 points (8 at most for odd rotations)."""
-    flat = corners(box)[:, :2]
-    flat = flat[np.lexsort((flat[:, 1], flat[:, 0]))]
-    span = float(np.ptp(flat, axis=0).max())
-    chains: list[list[Array]] = []
-    for points in (flat, flat[::-1]):
+def convex_outline(points: ArrayLike) -> Array:
+    """(M, 2) corners of the convex hull of points (N, 2), counter-clockwise; fewer than 3 if they lie on a line."""
+    points = np.unique(np.asarray(points, dtype=np.float64), axis=0)
+    if len(points) < 3:
+        return points
+    least = 1e-12 * float(np.ptp(points, axis=0).max()) ** 2
+    outline: list[Array] = []
+    for half in (points, points[::-1]):
         chain: list[Array] = []
-        for point in points:
-            while len(chain) >= 2 and _turn(chain[-2], chain[-1], point) <= 1e-12 * span * span:
+        for point in half:
+            while len(chain) >= 2 and _turn(chain[-2], chain[-1], point) <= least:
                 chain.pop()
             chain.append(point)
-        chains.append(chain[:-1])
-    return np.array(chains[0] + chains[1])
+        outline += chain[:-1]
+    return np.array(outline)
+
+
+def footprint(box: Box) -> Array:
+    """(N, 2) outline of the box seen from above, counter-clockwise, 4 to 6 points."""
+    return convex_outline(corners(box)[:, :2])
 
 
 def footprint_clearance(first: Box, second: Box) -> float:

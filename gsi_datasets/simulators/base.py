@@ -16,11 +16,14 @@ class Contact:
         first: object name.
         second: object name.
         depth: how far they overlap, metres; negative when they are apart by that much.
+        lift: how squarely the second lies on the first: 1 on level ground, 0 side by side, -1 if the first lies on
+            the second (vertical part of the contact normal).
     """
 
     first: str
     second: str
     depth: float
+    lift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,26 @@ class Settled:
     rested: bool
     seconds: float
     contacts: tuple[Contact, ...]
+
+
+def supports(settled: Settled, least: float = 0.3) -> dict[str, str | None]:
+    """What carries each movable object: the one it lies on most squarely, None for what nothing carries.
+
+    Args:
+        settled: a scene at rest.
+        least: contacts with less lift than this lean and do not carry.
+    """
+    best: dict[str, tuple[float, float, str]] = {}
+    for contact in settled.contacts:
+        for carrier, carried, lift in (
+            (contact.first, contact.second, contact.lift),
+            (contact.second, contact.first, -contact.lift),
+        ):
+            # Rounded, so that of two equally square contacts the firmer one carries.
+            claim = (round(lift, 1), contact.depth, carrier)
+            if lift >= least and (carried not in best or claim[:2] > best[carried][:2]):
+                best[carried] = claim
+    return {item.name: best[item.name][2] if item.name in best else None for item in settled.scene.movable}
 
 
 class Simulator(Protocol):

@@ -393,6 +393,13 @@ def test_footprints_against_shapely(seed):
     assert g.overlap_xy(a, b, clearance=0.2) == (apart < 0.2)
 
 
+def test_convex_outline_of_few_or_aligned_points():
+    square = [[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5], [0.5, 0], [1, 1]]
+    np.testing.assert_array_equal(g.convex_outline(square), [[0, 0], [1, 0], [1, 1], [0, 1]])
+    assert len(g.convex_outline([[0, 0], [1, 1], [2, 2], [3, 3]])) == 2
+    assert len(g.convex_outline([[0.5, 0.5], [0.5, 0.5]])) == 1
+
+
 def test_footprint_of_an_upright_box_has_four_corners():
     assert g.footprint(Box(np.zeros(3), np.array([1.0, 2, 3]), g.rotation_z(0.3))).shape == (4, 2)
     assert not g.overlap_xy(cube(0, 0, 0), cube(1, 0, 5))  # they touch
