@@ -114,9 +114,7 @@ def believable_size(candidate: Candidate) -> Reason | None:
     return None
 
 
-def no_penetration(
-    contacts: Iterable[Contact], target: str, tolerances: Tolerances = TOLERANCES
-) -> Reason | None:
+def no_penetration(contacts: Iterable[Contact], target: str, tolerances: Tolerances = TOLERANCES) -> Reason | None:
     """At the ideal destination the target's collision shape may not overlap anything."""
     for contact in contacts:
         if target in (contact.first, contact.second) and contact.depth > tolerances.penetration:
@@ -164,9 +162,7 @@ def others_still(before: Scene, after: Scene, target: str, tolerances: Tolerance
     return None
 
 
-def visible(
-    visibility: Mapping[str, Visibility], name: str, when: str, fraction: float, pixels: int
-) -> Reason | None:
+def visible(visibility: Mapping[str, Visibility], name: str, when: str, fraction: float, pixels: int) -> Reason | None:
     """The named object must be seen well enough, and wholly inside the frame."""
     seen = visibility[name]
     if seen.inside < 0.99:

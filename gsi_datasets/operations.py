@@ -62,9 +62,7 @@ class Candidate:
 Proposer = Callable[[Scene, SceneObject, Edits, np.random.Generator], Candidate | None]
 
 
-def propose(
-    scene: Scene, operation: str, edits: Edits, rng: np.random.Generator, tries: int = 24
-) -> list[Candidate]:
+def propose(scene: Scene, operation: str, edits: Edits, rng: np.random.Generator, tries: int = 24) -> list[Candidate]:
     """Candidates of one operation in random order, at most `tries`, targets mixed.
 
     Args:

@@ -249,9 +249,7 @@ def _yaw(category: str, table: SceneObject, azimuth: float, rng: np.random.Gener
     return rng.uniform(0, 2 * np.pi)
 
 
-def _fits(
-    item: SceneObject, table: SceneObject, half: NDArray[np.float64], is_round: bool, others: object
-) -> bool:
+def _fits(item: SceneObject, table: SceneObject, half: NDArray[np.float64], is_round: bool, others: object) -> bool:
     local = (corners(item.box)[:, :2] - table.position[:2]) @ table.rotation[:2, :2]
     ratio = np.abs(local) / half
     if (np.linalg.norm(ratio, axis=1) if is_round else ratio.max(axis=1)).max() > 0.97:

@@ -310,9 +310,13 @@ def main(folder: str, config: str, split: str) -> None:
         of = [item for item in results if item["operation"] == operation]
         line = f"{operation}: {len(of)} rows, {100 * np.mean([i['agrees'] for i in of]):.1f} % agree, "
         if "position" in of[0]:
-            position, degrees, scale = (np.array([abs(i[key]) for i in of]) for key in ("position", "degrees", "scale"))
+            position, degrees, scale = (
+                np.array([abs(i[key]) for i in of]) for key in ("position", "degrees", "scale")
+            )
             line += f"median {1e3 * np.median(position):.2f} mm {np.median(degrees):.2f} deg {np.median(scale):.4f}, "
-        line += f"box IoU {np.mean([i['box_iou'] for i in of]):.3f}, inside >= {min(i['inside_box'] for i in of):.3f}, "
+        line += (
+            f"box IoU {np.mean([i['box_iou'] for i in of]):.3f}, inside >= {min(i['inside_box'] for i in of):.3f}, "
+        )
         line += f"others <= {1e3 * max(i['others_moved'] for i in of):.3f} mm, "
         line += f"unambiguous {100 * np.mean([i['unambiguous'] for i in of]):.1f} %"
         print(line)
