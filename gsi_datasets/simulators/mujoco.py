@@ -27,7 +27,7 @@ from gsi_datasets.simulators.base import Contact, Settled, supports
 __all__ = ["MujocoSimulator", "supports"]
 
 TIMESTEP = 0.002
-FRICTION = (0.8, 0.005, 0.0001)  # sliding, torsional (metres), rolling (metres)
+FRICTION = 0.8
 STIFFNESS = (0.01, 1.0)  # time constant of contacts, seconds, and damping ratio: what rests sinks in by 0.03 mm
 DRAG = 20.0  # 1 / s, on turning only: calms rocking and rolling, changes neither where things rest nor what topples
 STEPS_PER_LOOK = 25
@@ -36,6 +36,7 @@ REST_DISTANCE = 1e-4
 REST_ANGLE = np.radians(0.1)
 TOUCH = 1e-3  # contacts are reported up to this gap, metres
 REACH = 0.3  # static hulls farther than this from all movable objects are left out, metres
+FALLEN = 0.05  # what is this far below everything static will not come back, metres
 CACHED_MODELS = 32
 
 
@@ -47,7 +48,7 @@ class _Compiled:
         model: what MuJoCo compiled; body i + 1 is the i-th movable object.
         data: its only state, reset before every use.
         owner: (ngeom,) index of the object each geom belongs to: movable ones first, then the static ones.
-        bottom: lowest point of anything static, metres; what is below it has fallen out of the scene.
+        bottom: height below everything static, metres; what gets there has fallen out of the scene.
     """
 
     model: mujoco.MjModel
@@ -182,7 +183,7 @@ class MujocoSimulator:
                 geom = self._add_geom(spec, spec.worldbody, meshes, item, number)
                 geom.set_frame(frame)
                 geom.name = f"{i} {number}"
-            bottom = min(bottom, float(corners(item.box)[:, 2].min()))
+            bottom = min(bottom, float(corners(item.box)[:, 2].min()) - FALLEN)
         try:
             model = spec.compile()
         except ValueError as error:
@@ -198,7 +199,7 @@ class MujocoSimulator:
         self, spec: mujoco.MjSpec, body: mujoco.MjsBody, meshes: set[str], item: SceneObject, number: int
     ) -> mujoco.MjsGeom:
         hull = self._pieces(item.asset)[number]
-        surface = {"friction": FRICTION, "solref": STIFFNESS}
+        surface = {"friction": (FRICTION, 0.0, 0.0), "solref": STIFFNESS}
         if hull.is_box:
             low, high = hull.points.min(axis=0), hull.points.max(axis=0)
             return body.add_geom(

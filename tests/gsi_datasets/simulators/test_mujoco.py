@@ -277,6 +277,7 @@ def test_an_impossible_state_is_not_at_rest_and_raises_nothing(simulator, tmp_pa
     monkeypatch.chdir(tmp_path)
     lost = make_scene(thing("it", "cube", z=float("nan")))
     assert not simulator.settle(lost).rested
+    simulator.contacts(lost)
     huge = make_scene(thing("it", "cube", z=1e11))
     assert not simulator.settle(huge).rested
     inside = make_scene(*(thing(f"it_{i}", "tray", z=HEIGHT + 1e-4 * i, rotation=rotation_z(i)) for i in range(4)))
