@@ -1,0 +1,232 @@
+"""A built folder meets the Hugging Face ecosystem: check it, install it under its bare name, publish it.
+
+A built folder is a dataset repository already: shards and manifests (`gsi_datasets.storage`) and the card README.md
+(`gsi_datasets.card`).
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gsi_datasets.card import render_card, write_card
+from gsi_datasets.schema import features
+from gsi_datasets.storage import Manifest, StorageError, damaged, manifest_path, manifests
+
+
+__all__ = ["HubError", "Publication", "install", "publish", "verify", "write_card"]
+
+NAME = "gsi-bench"
+HOMEPAGE = "https://arxiv.org/abs/2604.20570"
+
+
+class HubError(RuntimeError):
+    """An installation or publication that failed; the message names what is at fault and the remedy."""
+
+
+def verify(folder: Path) -> list[Manifest]:
+    """Check that a built folder is whole.
+
+    Returns:
+        The manifests of its splits, by config and split.
+
+    Raises:
+        StorageError: if there is no finished split, a split is unfinished, or a shard is missing or altered.
+    """
+    found = manifests(folder)
+    if not found:
+        raise StorageError(f"{folder}: holds no finished split; build one first (gsi-bench build SPEC --out {folder})")
+    known = {file.path for item in found for file in item.files}
+    for path in sorted(folder.glob("[!.]*/*.parquet")):
+        if path.relative_to(folder).as_posix() not in known:
+            raise StorageError(
+                f"{path}: belongs to no manifest, so its split is not finished; run the build of "
+                f"{path.parent.name} again, or remove the file"
+            )
+    for item in found:
+        if problem := damaged(folder, item):
+            manifest = manifest_path(folder, item.config, item.split)
+            raise StorageError(f"{problem}; remove {manifest} and build {item.config} again")
+    return found
+
+
+def release(found: Sequence[Manifest]) -> str:
+    """The version of a folder as a whole: the highest among its splits."""
+    return max((item.version for item in found), key=lambda version: tuple(map(int, version.split("."))))
+
+
+def install(folder: Path, cache_dir: Path | None = None) -> list[str]:
+    """Make ``load_dataset("gsi-bench", config, split=...)`` work on this machine, in any codebase, also offline.
+
+    `datasets` falls back to its cache for a name that the Hub does not know. The folder's configs are prepared beside
+    that cache and take the place of earlier installations of the same configs, each by renames: a kill leaves the old
+    rows, the new ones, or for the blink between two renames none, but never half of them.
+
+    Args:
+        folder: a built folder.
+        cache_dir: the cache of `datasets`; by default its own (``HF_DATASETS_CACHE``).
+
+    Returns:
+        The names of the installed configs.
+
+    Raises:
+        StorageError: if the folder is unfinished or damaged.
+        HubError: if the cache cannot be written.
+    """
+    found = verify(folder)
+    import datasets
+    from filelock import FileLock
+
+    cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser().absolute()
+    # Not below <cache>/gsi-bench: whatever folder lies there three levels deep, `datasets` takes for an installation.
+    staging = cache / f".{NAME}-installing"
+    configs = sorted({item.config for item in found})
+    # One version and hash for all configs: only then does `datasets` ask for a config name instead of guessing.
+    place = Path(release(found), content_digest(found))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{staging}.lock"):
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir()
+            for config in configs:
+                _prepare(folder, [item for item in found if item.config == config], staging / config)
+            for config in configs:
+                _swap(staging / config, cache / NAME / config, place, staging / "old" / config)
+            shutil.rmtree(staging)
+    except (OSError, datasets.exceptions.DatasetGenerationError) as error:
+        raise HubError(
+            f"{cache}: the datasets cache cannot be filled ({error.__cause__ or error}); free some space, make it "
+            "writable, or choose another cache (cache_dir, HF_DATASETS_CACHE)"
+        ) from error
+    return configs
+
+
+def _prepare(folder: Path, splits: Sequence[Manifest], target: Path) -> None:
+    """Write the splits of one config as `datasets` keeps them in its cache."""
+    import datasets
+    from datasets.packaged_modules.parquet.parquet import Parquet
+
+    config = splits[0].config
+    builder = Parquet(
+        cache_dir=str(target.with_name(f"{config}.work")),
+        dataset_name=NAME,
+        config_name=config,
+        version=splits[0].version,
+        data_files={
+            item.split: [glob.escape(str((folder / file.path).absolute())) for file in item.files] for item in splits
+        },
+        info=datasets.DatasetInfo(license="cc-by-4.0", homepage=HOMEPAGE),
+        features=features(),
+    )
+    builder.download_and_prepare(str(target))
+
+
+def _swap(new: Path, config: Path, place: Path, old: Path) -> None:
+    """Move a prepared config into the cache and whatever else was installed of it out of the way."""
+    final = config / place
+    old.mkdir(parents=True)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if final.exists():
+        final.rename(old / "same")
+    new.rename(final)
+    for number, other in enumerate(sorted(config.glob("*/*"))):
+        if other.is_dir() and other != final:
+            other.rename(old / str(number))
+    for version in config.iterdir():
+        if version.is_dir() and not any(version.iterdir()):
+            version.rmdir()
+
+
+def content_digest(found: Sequence[Manifest]) -> str:
+    """Hex digest of the rows, so that other rows are never mistaken for these by what `datasets` caches."""
+    content = sorted(f"{file.path} {file.sha256}" for item in found for file in item.files)
+    return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What goes, or went, to the Hub.
+
+    Attributes:
+        repo_id: ``owner/name``.
+        tag: of the version.
+        files: path in the repository -> bytes.
+        url: of the commit; empty for a dry run.
+    """
+
+    repo_id: str
+    tag: str
+    files: dict[str, int]
+    url: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{size / 1e6:10.2f} MB  {path}" for path, size in self.files.items()]
+        total = f"{sum(self.files.values()) / 1e6:10.2f} MB  in {len(self.files)} files"
+        return "\n".join([f"datasets/{self.repo_id}, tag {self.tag}", *lines, total, *filter(None, [self.url])])
+
+
+def publish(
+    folder: Path, repo_id: str, *, token: str | None = None, private: bool = True, dry_run: bool = True
+) -> Publication:
+    """Publish a built folder as a dataset repository: one commit, then a tag ``v<version>``.
+
+    The repository's shards and manifests become those of the folder, the others are deleted by the same commit.
+    Earlier versions stay under their tags.
+
+    Args:
+        folder: a built folder; its card is written anew with `repo_id` in it.
+        repo_id: ``owner/name``; created if it does not exist.
+        token: of the Hub; by default that of the environment or of ``hf auth login``.
+        private: whether a repository created here is private.
+        dry_run: only tell what would be sent.
+
+    Raises:
+        StorageError: if the folder is unfinished or damaged.
+        HubError: if the name is not one of the Hub's, the version is already published, or the Hub refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    found = verify(folder)
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise HubError(f"'{repo_id}' is not a repository name ({error}); use owner/name") from error
+    if repo_id.count("/") != 1:
+        raise HubError(f"'{repo_id}' is not a repository name; use owner/name")
+    tag = f"v{release(found)}"
+    data = sorted(
+        [file.path for item in found for file in item.files]
+        + [manifest_path(folder, item.config, item.split).relative_to(folder).as_posix() for item in found]
+    )
+    files = {"README.md": len(render_card(folder, repo_id).encode())}
+    files |= {path: (folder / path).stat().st_size for path in data}
+    if dry_run:
+        return Publication(repo_id, tag, files)
+
+    api = HfApi(token=token)
+    try:
+        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+        if tag in {item.name for item in api.list_repo_refs(repo_id, repo_type="dataset").tags}:
+            raise HubError(f"{repo_id}: {tag} is already published; raise `version` in the spec and build again")
+        write_card(folder, repo_id)
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            repo_type="dataset",
+            folder_path=folder,
+            commit_message=f"Version {release(found)}",
+            allow_patterns=list(files),
+            delete_patterns=["*/*.parquet", "*/*.json"],
+        )
+        api.create_tag(repo_id, tag=tag, revision=commit.oid, repo_type="dataset")
+    except (HfHubHTTPError, OSError) as error:
+        raise HubError(
+            f"{repo_id}: the Hub refused or cannot be reached ({error}); check the token's write permission, the name "
+            "and the network, then run the same command again"
+        ) from error
+    return Publication(repo_id, tag, files, commit.commit_url)
