@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -38,6 +39,7 @@ TOUCH = 1e-3  # contacts are reported up to this gap, metres
 REACH = 0.3  # static hulls farther than this from all movable objects are left out, metres
 FALLEN = 0.05  # what is this far below everything static will not come back, metres
 CACHED_MODELS = 32
+CACHED_ASSETS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class MujocoSimulator:
     def __init__(self, lookup: Callable[[str], Asset] = assets.get, patience: float = 2.0) -> None:
         self._lookup = lookup
         self._patience = patience
-        self._hulls: dict[str, tuple[_Hull, ...]] = {}
+        self._pieces = lru_cache(maxsize=CACHED_ASSETS)(self._read_hulls)
         self._models: OrderedDict[tuple[object, ...], _Compiled] = OrderedDict()
 
     def contacts(self, scene: Scene) -> tuple[Contact, ...]:
@@ -109,7 +111,8 @@ class MujocoSimulator:
         """How far each movable object of a scene at rest can be tilted before it falls over, radians.
 
         The smallest angle over all directions, from the centre of mass and the outline of the contacts below it; 0
-        for what balances on a line or a point or is not carried at all.
+        for what balances on a line or a point or is not carried at all. A lower bound: MuJoCo keeps four contacts of
+        a pair of hulls, the corners of a square within a round foot.
         """
         if not scene.movable:
             return {}
@@ -154,13 +157,11 @@ class MujocoSimulator:
                 near.append(i)
         return tuple(near)
 
-    def _pieces(self, asset_id: str) -> tuple[_Hull, ...]:
-        if asset_id not in self._hulls:
-            hulls = self._lookup(asset_id).hulls
-            if not hulls:
-                raise ValueError(f"asset {asset_id} has no collision hulls; rebuild it with hulls")
-            self._hulls[asset_id] = tuple(_Hull(np.asarray(hull, np.float64), _is_box(hull)) for hull in hulls)
-        return self._hulls[asset_id]
+    def _read_hulls(self, asset_id: str) -> tuple[_Hull, ...]:
+        hulls = self._lookup(asset_id).hulls
+        if not hulls:
+            raise ValueError(f"asset {asset_id} has no collision hulls; rebuild it with hulls")
+        return tuple(_Hull(np.asarray(hull, dtype=np.float64), _is_box(hull)) for hull in hulls)
 
     def _compile(self, scene: Scene, static: list[tuple[SceneObject, tuple[int, ...]]]) -> _Compiled:
         spec = mujoco.MjSpec()
