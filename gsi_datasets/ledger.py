@@ -102,8 +102,9 @@ class Ledger:
                 top = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
                 raise BuildError(
                     f"splits.{split}.counts.{name}: {self.wanted[name]} rows are wanted, but {self.scenes} scenes "
-                    f"gave {self.counts[name]} and the last {dry} of them none (rejected: {top or 'nothing proposed'}); "
-                    "lower this count, or change world.objects or the ranges under edits"
+                    f"gave {self.counts[name]} and the last {dry} of them none "
+                    f"(rejected: {top or 'nothing was proposed'}); lower this count, or change world.objects or the "
+                    "ranges under edits"
                 )
 
     def table(self) -> dict[str, dict[str, int]]:

@@ -115,7 +115,7 @@ def read_scene(path: Path) -> tuple[SceneResult, frozenset[str]]:
 
 @contextmanager
 def staging_folder(out: Path, config: str, split: str, digest: str) -> Iterator[Path]:
-    """The staging folder of a split, held by this process alone; whatever a killed build left half-written is gone.
+    """The staging folder of a split, held by this process alone and without half-written files.
 
     Raises:
         StorageError: if another build works in `out`.
@@ -125,9 +125,17 @@ def staging_folder(out: Path, config: str, split: str, digest: str) -> Iterator[
     with _locked(root):
         with storing(folder):
             folder.mkdir(exist_ok=True)
-        for path in [*folder.glob("*.tmp"), *folder.glob(".*.tmp")]:
-            path.unlink(missing_ok=True)
-        yield folder
+        try:
+            _sweep(folder)
+            yield folder
+        finally:
+            _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a process that was killed left half-written."""
+    for path in [*folder.glob("*.tmp"), *folder.glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
 
 
 def clear(folder: Path) -> None:

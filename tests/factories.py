@@ -206,11 +206,11 @@ def fake_scene_result(index: int, operations: Iterable[str], seed: int = 0, size
     """
     result = SceneResult(index, seconds={"render": 0.25, "settle": 0.05})
     own = int(np.random.default_rng([seed, index]).integers(2**31))
-    for number, operation in enumerate(sorted(operations)):
+    for operation in sorted(operations):
         rng = np.random.default_rng([seed, index, *operation.encode()])
         row = fake_triplet(own, operation, size, scene=f"fake-{seed}-{index}", number=int(rng.integers(8)))
         if rng.random() < 1 / 6:
-            reason = ("collision", "occluded", "unstable")[number % 3]
+            reason = ("collision", "occluded", "unstable")[rng.integers(3)]
             picture = row.source_image
             result.rejections.append(Rejection(operation, reason, "measured 13.4 mm", row.instruction, picture))
             continue

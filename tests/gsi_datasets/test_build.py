@@ -197,13 +197,9 @@ def test_resume_makes_no_staged_scene_again_and_redoes_torn_ones(
 ) -> None:
     folder = staged_only(tmp_path / "out", monkeypatch)
     assert not list((tmp_path / "out" / "gsi_fake").glob("*"))
-    for index, damage in (
-        (1, lambda content: content[:-7]),
-        (3, lambda content: b""),
-        (4, lambda content: content[::-1]),
-    ):
-        path = scene_path(folder, index)
-        path.write_bytes(damage(path.read_bytes()))
+    whole = scene_path(folder, 1).read_bytes()
+    for index, content in ((1, whole[:-7]), (3, b""), (4, whole), (5, whole[:-1] + b"\0")):
+        scene_path(folder, index).write_bytes(content)
     (folder / ".00000002.scene.123.tmp").write_bytes(b"half")
     report = run(tmp_path / "out")
     assert report.made == 4
