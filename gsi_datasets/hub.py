@@ -172,10 +172,10 @@ class Publication:
 def publish(
     folder: Path, repo_id: str, *, token: str | None = None, private: bool = True, dry_run: bool = True
 ) -> Publication:
-    """Publish a built folder as a dataset repository: one commit, then a tag ``v<version>``.
+    """Publish a built folder as a dataset repository: one commit (the client splits huge ones), then ``v<version>``.
 
-    The repository's shards and manifests become those of the folder, the others are deleted by the same commit.
-    Earlier versions stay under their tags.
+    The repository's shards and manifests become those of the folder, others are deleted; earlier versions stay under
+    their tags. The tag comes last: what was cut short is published by running the same again.
 
     Args:
         folder: a built folder; its card is written anew with `repo_id` in it.
@@ -189,7 +189,7 @@ def publish(
         HubError: if the name is not one of the Hub's, the version is already published, or the Hub refuses.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError, HTTPError
     from huggingface_hub.utils import validate_repo_id
 
     found = verify(folder)
@@ -224,7 +224,7 @@ def publish(
             delete_patterns=["*/*.parquet", "*/*.json"],
         )
         api.create_tag(repo_id, tag=tag, revision=commit.oid, repo_type="dataset")
-    except (HfHubHTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise HubError(
             f"{repo_id}: the Hub refused or cannot be reached ({error}); check the token's write permission, the name "
             "and the network, then run the same command again"

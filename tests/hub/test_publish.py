@@ -1,0 +1,104 @@
+"""Publishing to a Hub and loading from it again, over real HTTP on the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gsi_datasets import hub
+from tests.folders import built_split, fake_rows
+from tests.hub import stub
+
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+PUBLISH = """
+import sys
+from pathlib import Path
+from gsi_datasets import hub
+try:
+    print(hub.publish(Path(sys.argv[1]), sys.argv[2], dry_run=False).url)
+except hub.HubError as error:
+    sys.exit(f"HubError: {error}")
+"""
+
+
+def client(server: stub.Hub, home: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run Python against the stub; the constants of the client are read when it is imported."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    return subprocess.run(
+        [sys.executable, *command],
+        env=inherited | server.environment(home) | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+    )
+
+
+def test_publish_then_load(tmp_path: Path) -> None:
+    out = tmp_path / "built"
+    built_split(out, rows=7, shards=2)
+    built_split(out, "gsi_syn_demo", rows=6, seed=90)
+    (out / "notes.txt").write_text("not part of the dataset")
+    with stub.running() as server:
+        done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
+        assert done.returncode == 0, done.stderr
+        repo = server.repos["someone/gsi-bench"]
+        assert repo.private
+        assert [title for title, _ in repo.commits] == ["initial", "Version 1.0.0"]
+        assert repo.tags == {"v1.0.0": 1}
+        files = repo.commits[-1][1]
+        assert set(files) == set(hub.publish(out, "someone/gsi-bench").files)
+        for path in files:
+            assert files[path] == (out / path).read_bytes(), path
+        assert b'load_dataset("someone/gsi-bench", "gsi_syn_table"' in files["README.md"]
+
+        read = client(
+            server, tmp_path, "-I", str(ROOT / "tests/hub/read_all.py"), "someone/gsi-bench", "gsi_syn_table", "test"
+        )
+        assert read.returncode == 0, read.stderr
+        assert json.loads(read.stdout)["ids"] == [row.id for row in fake_rows(7)]
+
+        again = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
+        assert again.returncode == 1
+        assert "v1.0.0 is already published; raise `version`" in again.stderr
+        assert len(repo.commits) == 2
+
+
+def test_the_repository_becomes_the_folder(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    built_split(first, rows=7, shards=2)
+    built_split(first, "gsi_syn_demo", rows=6)
+    built_split(second, rows=6, seed=30, version="1.1.0")
+    with stub.running() as server:
+        for out in (first, second):
+            done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
+            assert done.returncode == 0, done.stderr
+        repo = server.repos["someone/gsi-bench"]
+        assert set(repo.commits[-1][1]) == {
+            "README.md",
+            "gsi_syn_table/test-00000-of-00001.parquet",
+            "gsi_syn_table/test.json",
+        }
+        assert repo.tags == {"v1.0.0": 1, "v1.1.0": 2}
+
+
+def test_refusals_and_silence_are_clear_errors(tmp_path: Path) -> None:
+    out = tmp_path / "built"
+    built_split(out)
+    with stub.running() as server:
+        server.refuse = 403
+        done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[0].startswith("HubError: someone/gsi-bench: the Hub refused")
+        assert server.repos == {}
+    done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
+    assert done.returncode == 1
+    assert "HubError: someone/gsi-bench: the Hub refused or cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
