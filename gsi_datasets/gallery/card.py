@@ -66,7 +66,7 @@ def rejected_card(item: Rejection, store: ImageStore, words: str) -> str:
     """The article of a candidate that was not kept."""
     pictures = [(name, png) for name, png in (("Before", item.before), ("After", item.after)) if png is not None]
     stage = "".join(
-        f'<figure><img class="photo" data-image="{store.photo(png)}" alt="{name}" decoding="async">'
+        f'<figure><img class="photo" data-image="{store.photo(png)}" alt="{name}">'
         f"<figcaption>{name}</figcaption></figure>"
         for name, png in pictures
     )
@@ -147,7 +147,7 @@ def _side(row: Triplet, store: ImageStore, after: bool, limits: tuple[float, flo
 
 
 def _img(layer: str, key: str, words: str) -> str:
-    return f'<img class="{layer}" data-image="{key}" alt="{escape(words)}" decoding="async" draggable="false">'
+    return f'<img class="{layer}" data-image="{key}" alt="{escape(words)}" draggable="false">'
 
 
 def _phrasings(row: Triplet) -> str:

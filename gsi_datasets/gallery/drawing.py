@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 # Told apart with any colour vision, on light and dark ground (every line also has a dark rim).
 COLORS = {
     "target": "#ffb000",
-    "ghost": "#ff6aa8",
+    "ghost": "#ff7ab8",
     "reference": "#5cc2ff",
     "path": "#ffffff",
     "x": "#ff4b4b",

@@ -66,4 +66,4 @@ def _agreement(ideal: BoxRecord, actual: BoxRecord) -> Fact:
     angle = float(np.degrees(rotation_angle(np.asarray(ideal.rotation), np.asarray(actual.rotation))))
     scale = 100 * float(np.cbrt(np.prod(actual.size) / np.prod(ideal.size)) - 1)
     value = f"{distance:.2f} mm, {angle:.2f}°, {abs(scale):.2f} %"
-    return Fact("Ideal vs actual", value, f"exact to {distance:.1f} mm · {angle:.1f}°")
+    return Fact("Ideal vs actual", value, f"exact to {distance:.2f} mm · {angle:.2f}°")

@@ -64,7 +64,7 @@ def rasterise(image: Image.Image, drawing: Drawing) -> Image.Image:
     scale = OVERSAMPLING
     layer = Image.new("RGBA", (image.width * scale, image.height * scale))
     pen = ImageDraw.Draw(layer)
-    unit = scale * max(image.size) / 512
+    unit = scale * max(0.5, max(image.size) / 512)
     for rim in (True, False):
         for stroke in drawing.strokes:
             color = RIM if rim else ImageColor.getrgb(COLORS[stroke.role])

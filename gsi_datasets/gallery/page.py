@@ -126,9 +126,8 @@ def _headline(kept: int) -> str:
 def _tiles(tally: Tally) -> str:
     tiles = [(f"{tally.kept:,}", "triplets"), (f"{tally.scenes:,}", "scenes")]
     if tally.lost:
-        tiles.append(
-            (f"{100 * tally.kept / (tally.kept + tally.lost):.0f} %", f"of {tally.kept + tally.lost:,} tried")
-        )
+        tried = tally.kept + tally.lost
+        tiles.append((f"{100 * tally.kept / tried:.0f} %", f"kept of {tried:,} candidates"))
     return "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for value, label in tiles)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ OPERATION_COLORS = {
     "SR": (176, 38, 66),
     "OS": (128, 94, 0),
 }
-TEXT_LINES = 2
+MOST_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def unit(self) -> float:
-        return self.image / 240
+        return self.image / 224
 
     @property
     def gap(self) -> int:
@@ -53,16 +53,13 @@ class Layout:
         return max(2, round(3 * self.unit))
 
     @property
-    def cell(self) -> tuple[int, int]:
-        return 2 * self.image + self.seam, self.image + self.text_height + self.gap
-
-    @property
-    def text_height(self) -> int:
-        return round((14 + 19 * TEXT_LINES + (21 * TEXT_LINES if chinese(self.size(14)) else 0)) * self.unit)
+    def cell(self) -> int:
+        """Width of a triplet."""
+        return 2 * self.image + self.seam
 
     @property
     def width(self) -> int:
-        return self.columns * (self.cell[0] + self.gap) + self.gap
+        return self.columns * (self.cell + self.gap) + self.gap
 
     @property
     def header(self) -> int:
@@ -81,8 +78,8 @@ def contact_sheet(
     rows: Iterable[Row],
     title: str = "Contact sheet",
     *,
-    columns: int = 3,
-    image_size: int = 240,
+    columns: int = 4,
+    image_size: int = 224,
     limit: int | None = None,
     seed: int = 0,
 ) -> Image.Image:
@@ -104,19 +101,22 @@ def contact_sheet(
         items = [items[index] for index in sorted(chosen)]
     groups = by_operation(as_triplet(row) for row in items)
     layout = Layout(image_size, columns)
-    lines = {operation: -(-len(group) // columns) for operation, group in groups.items()}
-    height = layout.header + sum(layout.heading + count * layout.cell[1] for count in lines.values()) + layout.gap
-    sheet = Image.new("RGB", (layout.width, height), PAPER)
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    height, placed = layout.header, []
+    for operation, group in groups.items():
+        placed.append((height, operation, group))
+        height += layout.heading
+        height += sum(_line_height(ruler, layout, line) for line in _lines(group, columns))
+    sheet = Image.new("RGB", (layout.width, height + layout.gap), PAPER)
     pen = ImageDraw.Draw(sheet)
     _title(pen, layout, title, groups)
-    top = layout.header
-    for operation, group in groups.items():
+    for top, operation, group in placed:
         _heading(pen, layout, top, operation, len(group))
         top += layout.heading
-        for index, row in enumerate(group):
-            left = layout.gap + (index % columns) * (layout.cell[0] + layout.gap)
-            _cell(sheet, pen, layout, left, top + (index // columns) * layout.cell[1], row)
-        top += lines[operation] * layout.cell[1]
+        for line in _lines(group, columns):
+            for column, row in enumerate(line):
+                _cell(sheet, pen, layout, layout.gap + column * (layout.cell + layout.gap), top, row)
+            top += _line_height(pen, layout, line)
     return sheet
 
 
@@ -134,6 +134,31 @@ def write_sheet(
     contact_sheet(rows, title, limit=limit, seed=seed).save(stream, "PNG", compress_level=4)
     path.write_bytes(stream.getvalue())
     return path
+
+
+def _lines(group: Sequence[Triplet], columns: int) -> list[Sequence[Triplet]]:
+    return [group[start : start + columns] for start in range(0, len(group), columns)]
+
+
+def _line_height(pen: ImageDraw.ImageDraw, layout: Layout, line: Sequence[Triplet]) -> int:
+    """Height of triplets that stand side by side: the longest text decides."""
+    texts = [_text(pen, layout, row) for row in line]
+    text = max(layout.size(19) * len(english) + layout.size(20) * len(chinese) for english, chinese in texts)
+    return layout.image + round(layout.size(16) + text) + layout.gap
+
+
+def _text(pen: ImageDraw.ImageDraw, layout: Layout, row: Triplet) -> tuple[list[str], list[str]]:
+    """Lines of the instruction in English, and in Chinese where there is a font."""
+    room = layout.cell - _badge_width(pen, layout, row.operation) - layout.size(8)
+    font = chinese(layout.size(14))
+    return (
+        wrap(pen, row.instruction, latin(layout.size(15)), room, MOST_LINES),
+        wrap(pen, row.instruction_zh, font, room, MOST_LINES) if font else [],
+    )
+
+
+def _badge_width(pen: ImageDraw.ImageDraw, layout: Layout, operation: str) -> float:
+    return pen.textlength(operation, latin(layout.size(12))) + layout.size(12)
 
 
 def _title(pen: ImageDraw.ImageDraw, layout: Layout, title: str, groups: dict[str, list[Triplet]]) -> None:
@@ -173,20 +198,19 @@ def _cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, layout: Layout, left: in
     pen.polygon([(middle[0] + x, middle[1] + y) for x, y in points], INK)
 
     y = top + size + layout.size(8)
-    badge = latin(layout.size(12))
-    width = pen.textlength(row.operation, badge) + layout.size(12)
+    width = _badge_width(pen, layout, row.operation)
     box = (left, y + layout.size(1), left + width, y + layout.size(19))
     pen.rounded_rectangle(box, layout.size(4), OPERATION_COLORS[row.operation])
-    pen.text((left + width / 2, y + layout.size(10)), row.operation, (255, 255, 255), badge, anchor="mm")
+    middle = (left + width / 2, y + layout.size(10))
+    pen.text(middle, row.operation, (255, 255, 255), latin(layout.size(12)), anchor="mm")
     indent = left + width + layout.size(8)
-    room = layout.cell[0] - (indent - left)
-    for line in wrap(pen, row.instruction, latin(layout.size(15)), room, TEXT_LINES):
+    english, translated = _text(pen, layout, row)
+    for line in english:
         pen.text((indent, y + layout.size(15)), line, INK, latin(layout.size(15)), anchor="ls")
         y += layout.size(19)
-    if (font := chinese(layout.size(14))) is not None:
-        for line in wrap(pen, row.instruction_zh, font, room, TEXT_LINES):
-            pen.text((indent, y + layout.size(17)), line, GREY, font, anchor="ls")
-            y += layout.size(20)
+    for line in translated:
+        pen.text((indent, y + layout.size(17)), line, GREY, chinese(layout.size(14)), anchor="ls")
+        y += layout.size(20)
 
 
 def _marked(image: Image.Image, row: Triplet, after: bool, full: tuple[int, int]) -> Image.Image:
