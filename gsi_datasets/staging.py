@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from gsi_datasets.record import Rejection, SceneResult
 from gsi_datasets.schema import IMAGE_COLUMNS, Triplet
-from gsi_datasets.storage import StorageError, storing, write_atomically
+from gsi_datasets.storage import StorageError, remove, storing, write_atomically
 
 
 MAGIC = b"gsi-scene-1\n"
@@ -126,16 +126,17 @@ def staging_folder(out: Path, config: str, split: str, digest: str) -> Iterator[
         with storing(folder):
             folder.mkdir(exist_ok=True)
         try:
-            _sweep(folder)
+            _sweep(folder, out / config, out)
             yield folder
         finally:
-            _sweep(folder)
+            _sweep(folder, out / config, out)
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(*folders: Path) -> None:
     """Remove what a process that was killed left half-written."""
-    for path in [*folder.glob("*.tmp"), *folder.glob(".*.tmp")]:
-        path.unlink(missing_ok=True)
+    for folder in folders:
+        remove(folder.glob(".*.tmp"))
+    remove(folders[0].glob("*.tmp"))
 
 
 def clear(folder: Path) -> None:
