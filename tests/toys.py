@@ -20,7 +20,9 @@ INFOS = {
     "red mug": AssetInfo("toy/red-mug", "mug", "red mug", "红色马克杯", (0.1, 0.08, 0.09), color="red"),
     "blue mug": AssetInfo("toy/blue-mug", "mug", "blue mug", "蓝色马克杯", (0.1, 0.08, 0.09), color="blue"),
     "box": AssetInfo("toy/box", "box", "brown box", "棕色盒子", (0.12, 0.12, 0.12), symmetry=4, color="brown"),
-    "bottle": AssetInfo("toy/bottle", "bottle", "green bottle", "绿色瓶子", (0.07, 0.07, 0.25), symmetry=0, color="green"),
+    "bottle": AssetInfo(
+        "toy/bottle", "bottle", "green bottle", "绿色瓶子", (0.07, 0.07, 0.25), symmetry=0, color="green"
+    ),
     "apple": AssetInfo("toy/apple", "apple", "red apple", "红苹果", (0.07, 0.07, 0.07), symmetry=0, color="red"),
     "bowl": AssetInfo(
         "toy/bowl", "bowl", "white bowl", "白碗", (0.2, 0.2, 0.08), symmetry=0, color="white",

@@ -15,7 +15,7 @@ from gsi_datasets import assets
 from gsi_datasets.assets.asset import AssetInfo
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.geometry import corners, overlap_xy, rotation_z
-from gsi_datasets.scene import Camera, Scene, SceneObject
+from gsi_datasets.scene import Scene, SceneObject
 from gsi_datasets.spec import World
 from gsi_datasets.worlds.backdrop import backdrop
 from gsi_datasets.worlds.lighting import lighting
@@ -117,13 +117,16 @@ def _table(rng: np.random.Generator, world: World) -> AssetInfo:
     if rng.random() < 0.8:
         family = str(rng.choice(["table", "table", "round_table", "desk", "counter"]))
         return assets.info(f"param/{family}/{rng.integers(1 << 20)}")
-    models = [
-        info
-        for info in pack.infos().values()
-        if info.category in ("table", "desk", "counter") and info.receptacle and min(info.receptacle.half_extents) > 0.27
-        and info.size[2] > 0.6 and (world.assets == "all" or info.licence == "CC0-1.0")
-    ]  # fmt: skip
+    models = [info for info in pack.infos().values() if _serves_as_table(info, world)]
     return models[rng.integers(len(models))] if models else assets.info(f"param/table/{rng.integers(1 << 20)}")
+
+
+def _serves_as_table(info: AssetInfo, world: World) -> bool:
+    surface = info.receptacle
+    if surface is None or info.category not in ("table", "desk", "counter"):
+        return False
+    allowed = world.assets == "all" or info.licence == "CC0-1.0"
+    return allowed and min(surface.half_extents) > 0.27 and info.size[2] > 0.6
 
 
 def _pick(wanted: int, world: World, rng: np.random.Generator) -> list[_Item]:
@@ -163,8 +166,8 @@ def _pick(wanted: int, world: World, rng: np.random.Generator) -> list[_Item]:
         if top := some([word for word in STACKABLE[kind] if free(word)]):
             add(top, base)
         used.add(CATEGORIES[kind].group)
-    singles = [word for word in rng.permutation(theme) if free(word)]
-    for category in singles:
+    # What the theme does not fill, anything else does.
+    for category in [*rng.permutation(theme), *rng.permutation(sorted(set(have) - set(theme)))]:
         if len(items) >= wanted:
             break
         if free(category):
