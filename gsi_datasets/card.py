@@ -54,7 +54,7 @@ def render_card(out: Path, repo: str = "gsi-bench") -> str:
         raise StorageError(f"{out}: holds no finished split; build one first (gsi-bench build SPEC --out {out})")
     template = Path(builders.gsi_syn.__file__).with_name("README.md").read_text(encoding="utf-8")
     card = DatasetCard(template)
-    _describe(card.data, found, out)
+    _describe(card.data, found)
     first = min((item for item in found if item.config == _default(found)), key=_order)
     card.text = Template(card.text).substitute(
         repo=repo,
@@ -69,7 +69,7 @@ def render_card(out: Path, repo: str = "gsi-bench") -> str:
     return str(card)
 
 
-def _describe(data: CardData, found: Sequence[Manifest], out: Path) -> None:
+def _describe(data: CardData, found: Sequence[Manifest]) -> None:
     """Fill in the part of the YAML that `datasets` and the Hub read."""
     # Importable, but not documented: nothing else in the package uses them.
     from datasets.info import DatasetInfosDict
@@ -79,16 +79,17 @@ def _describe(data: CardData, found: Sequence[Manifest], out: Path) -> None:
     for config, splits in _by_config(found).items():
         files = [{"split": item.split, "path": f"{config}/{item.split}-*.parquet"} for item in splits]
         configs[config] = {"data_files": files} | ({"default": True} if config == _default(found) else {})
-        infos[config] = _info(config, splits, out)
+        infos[config] = _info(config, splits)
     data["size_categories"] = [_size_category(sum(item.rows for item in found))]
     configs.to_dataset_card_data(data)
     infos.to_dataset_card_data(data)
 
 
-def _info(config: str, splits: Sequence[Manifest], out: Path) -> DatasetInfo:
+def _info(config: str, splits: Sequence[Manifest]) -> DatasetInfo:
     from datasets import DatasetInfo, SplitDict, SplitInfo
 
-    sizes = {item.split: sum(_unpacked_bytes(out / file.path) for file in item.files) for item in splits}
+    # The shards keep a shared picture once, readers unpack it into every row; next to pictures, the rest is nothing.
+    sizes = {item.split: item.picture_bytes for item in splits}
     return DatasetInfo(
         config_name=config,
         features=features(),
@@ -98,17 +99,6 @@ def _info(config: str, splits: Sequence[Manifest], out: Path) -> DatasetInfo:
         download_size=sum(file.bytes for item in splits for file in item.files),
         dataset_size=sum(sizes.values()),
     )
-
-
-def _unpacked_bytes(path: Path) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        footer = pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise StorageError(f"{path}: cannot be read ({error}); build the split again") from error
-    return sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups))
 
 
 def _default(found: Sequence[Manifest]) -> str:

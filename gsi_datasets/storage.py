@@ -73,6 +73,7 @@ class Manifest(_Strict):
         wanted: rows asked for per operation.
         counts: rows per operation.
         rows: their sum.
+        picture_bytes: of the pictures of all rows, each counted in every row that shows it.
         scenes: how many were tried.
         rejected: operation -> reason -> how many candidates; operation ``scene`` for scenes lost as a whole.
         files: the shards, in order.
@@ -89,6 +90,7 @@ class Manifest(_Strict):
     wanted: dict[str, int]
     counts: dict[str, int]
     rows: int
+    picture_bytes: int
     scenes: int
     rejected: dict[str, dict[str, int]]
     files: list[DataFile]
@@ -305,6 +307,7 @@ def assemble(
                 split=split,
                 counts=counts,
                 rows=len(sizes),
+                picture_bytes=sum(sizes),
                 files=described,
                 credits=[credits[name] for name in sorted(credits)],
                 **facts,

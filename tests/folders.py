@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gsi_datasets import __version__
-from gsi_datasets.schema import Triplet
-from gsi_datasets.storage import Manifest, assemble
+from gsi_datasets.schema import IMAGE_COLUMNS, Triplet
+from gsi_datasets.storage import SHARD_BYTES, Manifest, assemble
 from tests.factories import fake_triplet
 
 
@@ -32,15 +32,16 @@ def built_split(
     made = fake_rows(rows, seed)
     staging = out / ".staging"
     staging.mkdir(parents=True, exist_ok=True)
-    # Shards are cut by size: pretend that the rows are as heavy as so many shards need.
-    weight = 0 if shards == 1 else 400_000_000 * shards // rows
+    sizes = [sum(len(getattr(row, column)) for column in IMAGE_COLUMNS) for row in made]
+    if shards > 1:  # they are cut by size: pretend that the rows are as heavy as so many shards need
+        sizes = [SHARD_BYTES * shards // rows] * rows
     return assemble(
         out,
         staging,
         config,
         split,
         iter(made),
-        [weight] * rows,
+        sizes,
         version=version,
         digest=f"{seed:016x}",
         package=__version__,

@@ -9,9 +9,9 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from gsi_datasets.card import render_card, write_card
-from gsi_datasets.schema import features
+from gsi_datasets.schema import IMAGE_COLUMNS, features
 from gsi_datasets.storage import StorageError
-from tests.folders import built_split
+from tests.folders import built_split, fake_rows
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,8 @@ def test_yaml_names_configs_splits_and_types(folder: Path) -> None:
         assert info.features == features()
     table = infos["gsi_syn_table"]
     assert {name: split.num_examples for name, split in table.splits.items()} == {"train": 12, "test": 7}
+    pictures = [len(getattr(row, column)) for row in fake_rows(12, 50) for column in IMAGE_COLUMNS]
+    assert table.splits["train"].num_bytes == sum(pictures)
     assert table.download_size == sum(path.stat().st_size for path in folder.glob("gsi_syn_table/*.parquet"))
 
 
