@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +23,7 @@ from gsi_datasets.ledger import BuildError, Ledger
 from gsi_datasets.progress import Progress
 from gsi_datasets.record import Rejection, SceneResult
 from gsi_datasets.rejects import RejectFolder
+from gsi_datasets.report import BuildReport
 from gsi_datasets.schema import Triplet
 from gsi_datasets.spec import DatasetSpec
 from gsi_datasets.staging import DamagedScene, clear, read_scene, scene_path, staging_folder
@@ -50,27 +50,6 @@ BYTES_PER_PIXEL = 8
 
 class BuildInterrupted(KeyboardInterrupt):
     """A build that was stopped; the message says how to go on."""
-
-
-@dataclass(frozen=True)
-class BuildReport:
-    """What a build did.
-
-    Attributes:
-        manifest: what stands in the folder now: counts, rejections, files.
-        paths: the shards, then the manifest.
-        seconds: wall time of this run.
-        profile: seconds per step, summed over the scenes.
-        made: scenes that were made in this run; the others were staged before.
-        finished_before: whether there was nothing to do.
-    """
-
-    manifest: Manifest
-    paths: list[Path]
-    seconds: float
-    profile: dict[str, float] = field(default_factory=dict)
-    made: int = 0
-    finished_before: bool = False
 
 
 def build(

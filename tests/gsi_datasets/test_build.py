@@ -181,6 +181,16 @@ def test_second_run_does_nothing(reference: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in reference.rglob("*.parquet")} == before
 
 
+def test_summary_shows_counts_and_reasons(tmp_path: Path) -> None:
+    report = run(tmp_path, make_scene=make_or_raise)
+    lines = report.summary().splitlines()
+    assert lines[0].startswith(f"gsi_fake/test: 19 triplets from {report.manifest.scenes} scenes")
+    assert [line.split()[:2] for line in lines[2:5]] == [["CM", "9"], ["OP", "7"], ["SR", "3"]]
+    assert lines[5].split() == ["scene", "1", "1", "error"]
+    assert lines[6] == "seconds per scene: render 0.23, settle 0.05"
+    assert run(tmp_path).summary().endswith("nothing to do")
+
+
 def test_damaged_shard_is_built_again(reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(reference, out)
@@ -269,6 +279,15 @@ def test_repeated_ids_stop_the_build() -> None:
     ledger.take(SceneResult(0, [row]))
     with pytest.raises(BuildError, match="ids must be unique"):
         ledger.take(SceneResult(1, [row.model_copy(update={"instruction": "Another."})]))
+
+
+def test_rows_of_one_scene_do_not_overfill() -> None:
+    ledger = Ledger({"CM": 2})
+    row = fake_scene_result(0, ["CM"]).rows[0]
+    rows = [row.model_copy(update={"id": f"row-{i}", "instruction": f"Move it {i} cm."}) for i in range(5)]
+    assert ledger.take(SceneResult(0, rows)) == []
+    assert ledger.kept == [(0, [0, 1])]
+    assert not ledger.open
 
 
 def test_rejections_of_full_operations_do_not_count() -> None:

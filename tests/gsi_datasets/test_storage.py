@@ -186,6 +186,11 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
+    with path.open("rb") as reader:
+        write_atomically(path, b"newer")
+        assert reader.read() == b"old", "who reads a file must not see the next one being written"
+    write_atomically(path, b"old")
+
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
