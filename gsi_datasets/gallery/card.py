@@ -23,7 +23,7 @@ MOST_REJECTIONS = 48
 def card(row: Triplet, store: ImageStore) -> str:
     """The article of a triplet: pictures with their layers, the instruction, what was measured, where it is from."""
     limits = store.limits(row.source_depth)
-    searched = " ".join([row.id, *row.instructions, *row.instructions_zh, *(it.caption for it in row.objects_before)])
+    searched = " ".join([row.id, *row.instructions, *row.instructions_zh])
     found = facts(row)
     brief = "".join(f"<li>{escape(fact.short)}</li>" for fact in found if fact.short)
     return f"""

@@ -162,7 +162,7 @@ def edit_path(row: Triplet) -> Array | None:
         return None
     foot, end = _foot(start), _foot(row.ideal)
     if row.operation == "OR":
-        angle = float(yaw_of(np.asarray(row.transform_world, dtype=np.float64)[:3, :3]))
+        angle = turn_angle(np.asarray(row.transform_world, dtype=np.float64)[:3, :3])
         reach = 0.58 * float(np.hypot(start.size[0], start.size[1]))
         front = np.asarray(start.rotation) @ (0.0, -reach, 0.0) * (1.0, 1.0, 0.0)
         steps = np.linspace(0.0, angle, 2 + int(abs(angle) / 0.08))
@@ -170,6 +170,12 @@ def edit_path(row: Triplet) -> Array | None:
     share = np.linspace(0.0, 1.0, 25)[:, None]
     lift = 0.18 * float(np.linalg.norm(end - foot)) * 4.0 * share * (1.0 - share)
     return (1.0 - share) * foot + share * end + lift * (0.0, 0.0, 1.0)
+
+
+def turn_angle(rotation: Array) -> float:
+    """Turn about the vertical in (-pi, pi]; a half turn is positive whatever its last digits are."""
+    angle = float(yaw_of(rotation))
+    return angle + 2.0 * np.pi if angle < -np.pi + 1e-3 else angle
 
 
 def _foot(box: BoxRecord | ObjectRecord) -> Array:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gsi_datasets.gallery.adapter import target_of
-from gsi_datasets.geometry import camera_axes, rotation_angle, yaw_of
+from gsi_datasets.gallery.drawing import turn_angle
+from gsi_datasets.geometry import camera_axes, rotation_angle
 from gsi_datasets.schema import BoxRecord, ObjectRecord, Triplet
 
 
@@ -52,10 +53,12 @@ def _change(row: Triplet, before: ObjectRecord, actual: BoxRecord) -> Fact:
         return Fact("Scale", f"× {factor:.4f}", f"× {factor:.2f}")
     if row.operation == "OR":
         turn = np.asarray(actual.rotation) @ np.asarray(before.rotation).T
-        degrees = float(np.degrees(yaw_of(turn)))
+        degrees = float(np.degrees(turn_angle(turn)))
         return Fact("Turn about the vertical", f"{degrees:+.2f}°", f"{degrees:+.0f}°")
     offset = np.asarray(actual.centre) - np.asarray(before.centre)
-    right, away, up = (1000 * float(axis @ offset) for axis in camera_axes(np.asarray(row.source_extrinsics)))
+    axes = camera_axes(np.asarray(row.source_extrinsics))
+    # Adding zero turns the -0.0 of a rounded trifle into 0.0.
+    right, away, up = (round(1000 * float(axis @ offset), 1) + 0.0 for axis in axes)
     length = float(np.linalg.norm(offset))
     parts = f"right {right:+.1f}, away {away:+.1f}, up {up:+.1f}"
     return Fact("Displacement of the centre", f"{1000 * length:.1f} mm ({parts})", f"{100 * length:.1f} cm")

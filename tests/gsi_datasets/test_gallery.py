@@ -393,6 +393,7 @@ def a_manifest(**changes: object) -> Manifest:
         "wanted": {"CM": 300},
         "counts": {"CM": 300},
         "rows": 300,
+        "picture_bytes": 1,
         "scenes": 77,
         "rejected": {"CM": {"collision": 80, "occluded": 20}, "scene": {"unstable": 5}},
         "files": [],
