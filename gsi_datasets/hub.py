@@ -90,13 +90,15 @@ def install(folder: Path, cache_dir: Path | None = None) -> list[str]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{staging}.lock"):
-            shutil.rmtree(staging, ignore_errors=True)
-            staging.mkdir()
-            for config in configs:
-                _prepare(folder, [item for item in found if item.config == config], staging / config)
-            for config in configs:
-                _swap(staging / config, cache / NAME / config, place, staging / "old" / config)
-            shutil.rmtree(staging)
+            shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+            try:
+                staging.mkdir()
+                for config in configs:
+                    _prepare(folder, [item for item in found if item.config == config], staging / config)
+                for config in configs:
+                    _swap(staging / config, cache / NAME / config, place, staging / "old" / config)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
     except (OSError, datasets.exceptions.DatasetGenerationError) as error:
         raise HubError(
             f"{cache}: the datasets cache cannot be filled ({error.__cause__ or error}); free some space, make it "
