@@ -10,12 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gsi_datasets import build as build_module
+from gsi_datasets import progress as progress_module
+from gsi_datasets import workers as workers_module
 from gsi_datasets.build import BuildError, BuildInterrupted, BuildReport, build
 from gsi_datasets.images import encode_png
 from gsi_datasets.ledger import FAILURES_IN_A_ROW, Ledger
@@ -69,6 +73,12 @@ def make_or_raise(spec: DatasetSpec, split: str, index: int, renderer: str, want
     return make_scene(spec, split, index, renderer, wanted)
 
 
+def make_or_hang(spec: DatasetSpec, split: str, index: int, renderer: str, wanted: frozenset[str]) -> SceneResult:
+    if index == 1:
+        time.sleep(1000)
+    return make_scene(spec, split, index, renderer, wanted)
+
+
 def always_raise(spec: DatasetSpec, split: str, index: int, renderer: str, wanted: frozenset[str]) -> SceneResult:
     raise RuntimeError(f"the lamp of scene {index} is broken")
 
@@ -102,6 +112,24 @@ def run(out: Path, spec: DatasetSpec = SPEC, **changes: object) -> BuildReport:
 def tree(folder: Path) -> dict[str, str]:
     """Digest of every file."""
     return {str(path.relative_to(folder)): file_digest(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def wait_for(happened: Callable[[], object]) -> None:
+    """Wait until something happens that must happen within a minute."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def alive_in_group(group: int) -> bool:
+    """Whether a process of the group runs; those that only wait to be reaped do not count."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it just ended
+            state, _, its_group = path.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state != "Z":
+                return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +219,18 @@ def test_summary_shows_counts_and_reasons(tmp_path: Path) -> None:
     assert run(tmp_path).summary().endswith("nothing to do")
 
 
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "a", progress=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("gsi_fake/test: 19/19 triplets, ")
+    assert "/h, " in line
+    monkeypatch.setattr(progress_module, "SECONDS_PER_LINE", 0.0)
+    report = run(tmp_path / "b", progress=True)
+    assert len(capsys.readouterr().err.splitlines()) > report.manifest.scenes
+
+
 def test_damaged_shard_is_built_again(reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(reference, out)
@@ -238,6 +278,26 @@ def test_process_that_dies_twice_costs_its_scene(tmp_path: Path) -> None:
     (manifest,) = manifests(tmp_path)
     assert manifest.rejected["scene"] == {"crash": 2}
     assert manifest.rows == 19
+
+
+@pytest.mark.slow
+def test_process_that_hangs_costs_its_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_module, "SCENE_SECONDS", 8.0)
+    assert run(tmp_path, make_scene=make_or_hang).manifest.rejected["scene"] == {"crash": 1}
+
+
+@pytest.mark.slow
+def test_workers_do_not_outlive_a_killed_manager(tmp_path: Path) -> None:
+    code = "from tests.gsi_datasets.test_build import *; run(Path(sys.argv[1]), make_scene=make_or_hang)"
+    manager = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY, start_new_session=True)
+    try:
+        wait_for(lambda: list(tmp_path.glob(".staging/*/00000002.scene")))
+        manager.kill()
+        manager.wait()
+        wait_for(lambda: not alive_in_group(manager.pid))
+    finally:
+        if alive_in_group(manager.pid):
+            os.killpg(manager.pid, signal.SIGKILL)
 
 
 def test_exception_costs_its_scene(tmp_path: Path) -> None:
@@ -350,9 +410,7 @@ def test_interrupt_keeps_scenes_and_says_how_to_go_on(reference: Path, tmp_path:
     started = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "out")], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("out/.staging/*/*.scene")) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_for(lambda: list(tmp_path.glob("out/.staging/*/*.scene")))
     started.terminate()
     _, errors = started.communicate(timeout=20)
     assert BuildInterrupted.__name__ in errors
