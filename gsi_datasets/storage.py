@@ -22,7 +22,7 @@ from gsi_datasets.schema import Triplet, features
 
 
 ROWS_PER_GROUP = 24  # of 512 px: a first streamed row in a fifth of the time that Parquet's usual groups need
-SHARD_BYTES = 400_000_000
+SHARD_BYTES = 500_000_000  # before pictures that rows share are folded, which takes off about a third
 # Rows of one scene share these pictures. A dictionary stores them once per row group, which takes a third off the
 # download; the limit keeps Parquet from giving the dictionary up after its usual 1 MiB.
 SHARED_COLUMNS = ("source_image", "background_image", "source_depth", "source_instances")
