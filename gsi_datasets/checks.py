@@ -72,7 +72,7 @@ def destination_on_support(candidate: Candidate) -> Reason | None:
     feet = _foot(target.box)
     local = (feet - support.position) @ support.rotation / support.scale
     half = np.asarray(receptacle.half_extents)
-    ratio = np.abs(local[:, :2]) / half
+    ratio = np.abs(local[:, :2] - receptacle.centre) / half
     outside = (np.linalg.norm(ratio, axis=1) if receptacle.round else ratio.max(axis=1)).max()
     if outside > 1:
         return Reason("off-table", f"{target.name} would stand {100 * (outside - 1):.0f} % beyond the usable edge")

@@ -216,7 +216,7 @@ def receptacle_place(scene: Scene, target: SceneObject, edits: Edits, rng: np.ra
         return None
     if receptacle.relation == "on" and foot > 1.15 * container.scale * min(receptacle.half_extents):
         return None
-    floor = container.position + container.rotation @ np.array([0.0, 0.0, container.scale * receptacle.floor])
+    floor = container.position + container.rotation @ (container.scale * np.array([*receptacle.centre, receptacle.floor]))
     offset = target.box.centre - target.position
     position = np.array([floor[0] - offset[0], floor[1] - offset[1], floor[2]])
     after = _moved(scene, target, position=position, support=container.name)

@@ -45,6 +45,9 @@ FACING = {"clock", "radio", "laptop", "picture frame", "toaster", "coffee maker"
 FACING |= {"teddy bear", "doll", "cereal box", "milk carton", "monitor", "keyboard", "sculpture", "mirror"}
 
 
+CC0 = frozenset({"CC0-1.0"})
+
+
 @dataclass(frozen=True)
 class _Item:
     """Something to place: on the table, or on an item placed earlier (by its index)."""
@@ -74,11 +77,11 @@ def compose(name: str, world: World, image_size: int, rng: np.random.Generator) 
     wanted = int(rng.integers(world.objects[0], world.objects[1] + 1))
     objects = _arrange(_pick(wanted, world, rng), table, table_info, azimuth, rng)
     camera = frame_objects(objects, azimuth, reach, image_size, rng)
-    clear = float(np.linalg.norm(camera.position[:2] - centre)) + 0.35
+    clear = [(centre, float(np.hypot(*table_info.size[:2])) / 2 + 0.25), (camera.position[:2], 0.7)]
     groups = {CATEGORIES[item.category].group for item in objects}
     decor = [
         item
-        for item in backdrop(rng, room_info, table.position, clear)
+        for item in backdrop(rng, room_info, clear, CC0 if world.assets == "cc0" else None)
         if CATEGORIES[item.category].group not in groups
     ]
     lights, ambient = lighting(rng, room_info.size, table.position)
@@ -238,7 +241,11 @@ def _spot_on(
     """The middle of a container's floor, or of the top of a stack."""
     receptacle = carrier_info.receptacle
     floor = receptacle.floor if receptacle else carrier_info.size[2]
-    offset = np.zeros(2) if receptacle else rng.uniform(-0.08, 0.08, 2) * np.asarray(carrier_info.size[:2])
+    offset = (
+        np.asarray(receptacle.centre)
+        if receptacle
+        else rng.uniform(-0.08, 0.08, 2) * np.asarray(carrier_info.size[:2])
+    )
     return carrier.position + carrier.rotation @ np.array([*offset, floor])
 
 
