@@ -178,7 +178,7 @@ def counter(asset_id: str, rng: Rng) -> Asset:
     top = box((width, depth, thick), 0.004).moved(z=low)
     plinth = box((width - 0.06, depth - 0.1, 0.1)).moved()
     body = box((width - 0.03, depth - 0.04, low - 0.1), 0.002).moved(z=0.1)
-    count = int(round(width / rng.uniform(0.42, 0.55)))
+    count = round(width / rng.uniform(0.42, 0.55))
     each = (width - 0.05) / count
     fronts, handles = [], []
     for sign in (-1, 1):
