@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets import assets
-from gsi_datasets.assets.asset import AssetInfo
+from gsi_datasets.assets.asset import AssetInfo, Receptacle
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.geometry import corners, overlap_xy, rotation_z
 from gsi_datasets.scene import Scene, SceneObject
@@ -220,7 +221,7 @@ def _arrange(
         for _ in range(60):
             yaw = _yaw(item.info.category, table, azimuth, rng)
             if carrier is None:
-                spot = middle + rng.uniform(-1, 1, 2) * stage
+                spot = surface.centre + middle + rng.uniform(-1, 1, 2) * stage
                 position = table.position + table.rotation @ np.array([*spot, 0.0])
                 position[2] = height
             else:
@@ -228,7 +229,7 @@ def _arrange(
             candidate = _place(
                 item.info, name, len(placed) + 2, position, rotation_z(yaw), carrier.name if carrier else "table"
             )
-            if carrier is not None or _fits(candidate, table, half, surface.round, placed.values()):
+            if carrier is not None or _fits(candidate, table, surface, placed.values()):
                 placed[k] = candidate
                 counts[item.info.category] = number
                 break
@@ -259,9 +260,10 @@ def _yaw(category: str, table: SceneObject, azimuth: float, rng: np.random.Gener
     return rng.uniform(0, 2 * np.pi)
 
 
-def _fits(item: SceneObject, table: SceneObject, half: NDArray[np.float64], is_round: bool, others: object) -> bool:
-    local = (corners(item.box)[:, :2] - table.position[:2]) @ table.rotation[:2, :2]
-    ratio = np.abs(local) / half
-    if (np.linalg.norm(ratio, axis=1) if is_round else ratio.max(axis=1)).max() > 0.97:
+def _fits(item: SceneObject, table: SceneObject, surface: Receptacle, others: Iterable[SceneObject]) -> bool:
+    """Whether it stands on the usable area and clear of the others."""
+    local = (corners(item.box)[:, :2] - table.position[:2]) @ table.rotation[:2, :2] - surface.centre
+    ratio = np.abs(local) / surface.half_extents
+    if (np.linalg.norm(ratio, axis=1) if surface.round else ratio.max(axis=1)).max() > 0.97:
         return False
-    return not any(overlap_xy(item.box, other.box, clearance=0.015) for other in others)  # type: ignore[attr-defined]
+    return not any(overlap_xy(item.box, other.box, clearance=0.015) for other in others)
