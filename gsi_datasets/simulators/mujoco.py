@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from gsi_datasets import assets
 from gsi_datasets.assets.asset import Asset
-from gsi_datasets.geometry import convex_outline, corners, matrix_from_quaternion, quaternion_from_matrix
+from gsi_datasets.geometry import (
+    convex_outline,
+    corners,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+    transform_points,
+)
 from gsi_datasets.scene import Array, Scene, SceneObject
 from gsi_datasets.simulators.base import Contact, Settled, supports
 
@@ -133,7 +139,9 @@ class MujocoSimulator:
         return compiled
 
     def _model(self, scene: Scene) -> _Compiled:
-        static = [(item, self._near(item, scene)) for item in scene.objects if item.static]
+        taken = np.concatenate([corners(item.box) for item in scene.movable])
+        low, high = taken.min(axis=0) - REACH, taken.max(axis=0) + REACH
+        static = [(item, self._within(item, low, high)) for item in scene.objects if item.static]
         key = (
             tuple((item.asset, item.scale) for item in scene.movable),
             tuple((item.asset, item.scale, item.pose.tobytes(), hulls) for item, hulls in static),
@@ -146,16 +154,16 @@ class MujocoSimulator:
             self._models.popitem(last=False)
         return compiled
 
-    def _near(self, item: SceneObject, scene: Scene) -> tuple[int, ...]:
-        """Which hulls of a static object come within reach of the space the movable objects take."""
-        taken = np.concatenate([corners(other.box) for other in scene.movable])
-        low, high = taken.min(axis=0) - REACH, taken.max(axis=0) + REACH
-        near = []
-        for i, hull in enumerate(self._pieces(item.asset)):
-            points = item.position + item.scale * hull.points @ item.rotation.T
-            if np.all(points.min(axis=0) <= high) and np.all(points.max(axis=0) >= low):
-                near.append(i)
-        return tuple(near)
+    def _within(self, item: SceneObject, low: Array, high: Array) -> tuple[int, ...]:
+        """Which hulls of a static object come near the space from `low` to `high` (3,), by their bounds."""
+
+        def near(points: Array) -> bool:
+            return bool(np.all(points.min(axis=0) <= high) and np.all(points.max(axis=0) >= low))
+
+        if not near(corners(item.box)):
+            return ()
+        hulls = enumerate(self._pieces(item.asset))
+        return tuple(i for i, hull in hulls if near(transform_points(hull.points, item.pose)))
 
     def _read_hulls(self, asset_id: str) -> tuple[_Hull, ...]:
         hulls = self._lookup(asset_id).hulls
