@@ -70,7 +70,7 @@ def main() -> None:
             simulator.contacts(edited)
             contacts.append(time.perf_counter() - start)
 
-    print(f"{args.scenes} scenes of {min(objects)}-{max(objects)} movable objects; {sum(rested)} of the scenes come to rest")
+    print(f"{args.scenes} scenes of {min(objects)}-{max(objects)} movable objects; {sum(rested)} come to rest")
     show("settle a new scene (compiles its model)", first)
     show("settle after moving one object", again)
     show("the same, model rebuilt every time", anew)
