@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gsi_datasets import __version__
 
@@ -26,9 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        return options.run(options)
-    except KeyboardInterrupt:
-        print("\nstopped; what is finished is kept, run the same command to go on", file=sys.stderr)
+        return int(options.run(options))
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'stopped'}", file=sys.stderr)
         return 130
     except Exception as error:
         if not _expected(error):
@@ -148,7 +148,7 @@ def _build(options: argparse.Namespace) -> int:
     if options.split not in spec.splits:
         raise SpecError(f"{options.spec}: no split '{options.split}'; it has {sorted(spec.splits)}")
     report = _run_build(spec.scaled(options.scale), options.split, options, keep_rejects=options.keep_rejects)
-    _print_report(report)
+    print(report.summary())
     folder = options.out
     print(f"\nnext:  gsi-bench show {folder} --config {spec.name} --split {options.split}     # look at it")
     print(
@@ -177,18 +177,14 @@ def _run_build(spec: DatasetSpec, split: str, options: argparse.Namespace, *, ke
     )
 
 
-def _print_report(report: BuildReport) -> None:
-    """What was accepted and why the rest was not, as a table."""
-    print(report.summary())
-
-
 def _pictures(out: Path, config: str, split: str, count: int | None, seed: int) -> tuple[Path, Path]:
     """Contact sheet and page of rows (all, or a random choice), next to the dataset folder's configs."""
     from gsi_datasets.gallery import write_page, write_sheet
-    from gsi_datasets.reading import read_manifest, read_rejects, read_rows
+    from gsi_datasets.reading import read_rejects, read_rows
+    from gsi_datasets.storage import manifest_path, read_manifest
 
     rows = read_rows(out, config, split, count, seed)
-    manifest: dict[str, Any] = read_manifest(out, config, split)
+    manifest = read_manifest(manifest_path(out, config, split))
     folder = out / "pictures"
     folder.mkdir(exist_ok=True)
     sheet = write_sheet(rows, folder / f"{config}-{split}.png", f"{config} / {split}")

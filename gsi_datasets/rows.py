@@ -128,7 +128,10 @@ def provenance(spec: DatasetSpec, split: str, index: int, scene: Scene, use: Too
         "seed": spec.seed,
         "scene_index": index,
         "renderer": use.renderer.name,
-        "versions": {"gsi-bench": __version__} | use.renderer.versions() | use.simulator.versions(),
+        "versions": {"gsi-bench": __version__}
+        | use.simulator.versions()
+        | use.rays.versions()
+        | use.renderer.versions(),
         "assets": [
             {"id": it.id, "name": it.name, "author": it.author, "licence": it.licence, "source": it.source}
             for it in credits

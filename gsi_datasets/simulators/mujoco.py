@@ -113,6 +113,10 @@ class MujocoSimulator:
             _collide(compiled)
             return Settled(settled, rested, seconds, _contacts(scene, compiled))
 
+    def versions(self) -> dict[str, str]:
+        """MuJoCo's version."""
+        return {"mujoco": mujoco.__version__}
+
     def tipping_angles(self, scene: Scene) -> dict[str, float]:
         """How far each movable object of a scene at rest can be tilted before it falls over, radians.
 

@@ -41,8 +41,8 @@ def lighting(
     height = float(room_size[2]) - 0.12
     away = rng.uniform(0.3, 0.7) if mood == "lamp" else rng.uniform(0.7, 1.5)
     radius = rng.uniform(0.15, 0.3) if mood in ("lamp", "afternoon") else rng.uniform(0.3, 0.5)
-    total = rng.uniform(1.22, 1.4)
-    fill = rng.uniform(0.16, 0.26)
+    total = rng.uniform(1.45, 1.65)
+    fill = rng.uniform(0.18, 0.28)
     key = total - ambient - fill
     lights = (
         Light(_inside(room_size, target, azimuth, away, height), target, key_color, float(key), float(radius)),

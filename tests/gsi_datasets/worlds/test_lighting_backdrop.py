@@ -44,7 +44,7 @@ def test_lamps_hang_inside_and_pictures_are_well_exposed(seed: int) -> None:
         assert (np.abs(light.position[:2]) < np.asarray(size[:2]) / 2).all()
         assert light.target[2] < light.position[2] < size[2]
         assert max(light.color) <= 1
-    assert 1.1 < key.intensity + fill.intensity + np.mean(ambient) < 1.5
+    assert 1.35 < key.intensity + fill.intensity + np.mean(ambient) < 1.75
 
 
 def test_furniture_stands_along_the_walls_and_overlaps_nothing() -> None:
