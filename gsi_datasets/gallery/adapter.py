@@ -17,7 +17,7 @@ OPERATION_NAMES = {
     "CM": "Move",
     "OP": "Place beside",
     "OR": "Rotate",
-    "RP": "Put into",
+    "RP": "Put in or on",
     "PC": "Move camera",
     "SR": "Remove",
     "OS": "Scale",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from PIL import ImageDraw, ImageFont
@@ -24,6 +25,9 @@ CHINESE_FONTS = (
     "msyh.ttc",
     "simhei.ttf",
 )
+
+# A run of letters or one Chinese character, with the space before and the marks after that stay with it.
+_WORDS = re.compile(r"\s*(?:[^\s\u2e80-\uffff]+|[\u2e80-\uffff])[，。、；：！？）」』”]*")
 
 
 @cache
@@ -55,14 +59,12 @@ def chinese(size: float) -> Font | None:
 def wrap(pen: ImageDraw.ImageDraw, text: str, font: Font, width: float, lines: int) -> list[str]:
     """Break a text into at most so many lines of at most so many pixels; what does not fit ends in an ellipsis.
 
-    Text with spaces breaks at them, text without (Chinese) anywhere.
+    Lines break at spaces and between Chinese characters, but not before a closing punctuation mark.
     """
-    space = " " if " " in text else ""
-    words = text.split() if space else list(text)
     done: list[str] = []
     line = ""
-    for index, word in enumerate(words):
-        longer = f"{line}{space}{word}" if line else word
+    for word in _WORDS.findall(text):
+        longer = line + word if line else word.lstrip()
         if pen.textlength(longer, font) <= width or not line:
             line = longer
             continue
@@ -71,5 +73,5 @@ def wrap(pen: ImageDraw.ImageDraw, text: str, font: Font, width: float, lines: i
                 line = line[:-1].rstrip()
             return [*done, f"{line}…"]
         done.append(line)
-        line = words[index]
+        line = word.lstrip()
     return [*done, line] if line else done

@@ -13,7 +13,7 @@ from gsi_datasets.gallery.overlays import colour_depth, depth_limits, instance_l
 from gsi_datasets.images import decode_png
 
 
-QUALITY = 82
+QUALITY = 88
 
 
 class ImageStore:

@@ -103,11 +103,15 @@ def depth_limits(depth_mm: NDArray[np.integer]) -> tuple[float, float]:
 
 
 def colour_depth(depth_mm: NDArray[np.integer], limits: tuple[float, float]) -> Image.Image:
-    """Depth (H, W) in millimetres as colours, near bright and far dark; grey where nothing was hit."""
+    """Depth (H, W) in millimetres as colours, near bright and far dark; grey where nothing was hit.
+
+    Colours are even in 1 / depth: what stands near keeps its relief in front of a far wall.
+    """
     steps = np.linspace(0, len(DEPTH_COLORS) - 1, 256)
     table = np.stack([np.interp(steps, np.arange(len(DEPTH_COLORS)), channel) for channel in DEPTH_COLORS.T], axis=1)
-    near, far = limits
-    index = np.clip((depth_mm.astype(np.float32) - near) * (255 / (far - near)), 0, 255).astype(np.uint8)
+    near, far = (1.0 / max(limit, 1.0) for limit in limits)
+    inverse = 1.0 / np.maximum(depth_mm, 1).astype(np.float32)
+    index = np.clip((near - inverse) * (255 / max(near - far, 1e-9)), 0, 255).astype(np.uint8)
     colors = table.round().astype(np.uint8)[index]
     colors[depth_mm <= 0] = NO_DEPTH
     return Image.fromarray(colors)
@@ -118,10 +122,10 @@ def depth_image(depth_mm: NDArray[np.integer], limits: tuple[float, float] | Non
     limits = limits or depth_limits(depth_mm)
     image = colour_depth(depth_mm, limits)
     pen = ImageDraw.Draw(image)
-    unit = max(image.size) / 512
+    unit = max(0.25, max(image.size) / 512)
     left, bottom, length, height = 12 * unit, image.height - 12 * unit, 120 * unit, 8 * unit
-    ramp = np.linspace(limits[0], limits[1], max(2, round(length)))[None].astype(np.float64)
-    bar = colour_depth(np.maximum(ramp, 1e-3), limits).resize((max(2, round(length)), max(1, round(height))))
+    ramp = np.linspace(limits[0], limits[1], round(length)).round().astype(np.int32)
+    bar = colour_depth(np.maximum(ramp, 1)[None].repeat(round(height), axis=0), limits)
     font = ImageFont.load_default(13 * unit)
     text = f"{limits[0] / 1000:.2f} to {limits[1] / 1000:.2f} m"
     pen.rectangle((left - 6 * unit, bottom - 32 * unit, left + length + 6 * unit, bottom + 5 * unit), fill=RIM)

@@ -253,10 +253,11 @@ def test_text_is_wrapped_within_its_room() -> None:
     assert len(short) == 2
     assert short[1].endswith("…")
     assert pen.textlength(short[1], font) <= 300
-    assert (
-        "".join(fonts.wrap(pen, "从相机视角看把黄色的苹果向左移动", font, 60, 20))
-        == "从相机视角看把黄色的苹果向左移动"
-    )
+    mixed = "从相机视角看，把黄色的苹果（最左边的）向左移动75 毫米，再向右移动3.5 英寸。"
+    lines = fonts.wrap(pen, mixed, font, 75, 40)
+    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", mixed)
+    assert max(pen.textlength(line, font) for line in lines) <= 75
+    assert not any(line[0] in "，。）" for line in lines)
 
 
 # ---------------------------------------------------------------------------------------------------------- page
