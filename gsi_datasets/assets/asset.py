@@ -18,6 +18,7 @@ class Material:
         roughness: 0 mirror to 1 matt.
         metallic: 0 or 1.
         opacity: 1 opaque; below that glass-like.
+        emission: share of its own colour that it shows without any light on it: a window's view, a screen.
     """
 
     color: tuple[float, float, float] = (0.8, 0.8, 0.8)
@@ -25,6 +26,7 @@ class Material:
     roughness: float = 0.6
     metallic: float = 0.0
     opacity: float = 1.0
+    emission: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,7 @@ class Receptacle:
         half_extents: half the usable flat area along x and y, metres.
         round: the area is the inscribed ellipse of `half_extents`, not the rectangle.
         rim: height of the rim above the asset's origin, metres (equal to `floor` for flat tops).
+        centre: x and y of the middle of the area, metres (a pan's is not the middle of its bounding box).
     """
 
     relation: str
@@ -63,6 +66,7 @@ class Receptacle:
     half_extents: tuple[float, float]
     round: bool
     rim: float
+    centre: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,6 @@
+"""To come."""
+
+from gsi_datasets.assets.parametric.build import Family
+
+
+FAMILIES: dict[str, Family] = {}
