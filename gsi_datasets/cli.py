@@ -188,7 +188,9 @@ def _pictures(out: Path, config: str, split: str, count: int | None, seed: int) 
     folder = out / "pictures"
     folder.mkdir(exist_ok=True)
     sheet = write_sheet(rows, folder / f"{config}-{split}.png", f"{config} / {split}")
-    page = write_page(rows, read_rejects(out, config, split), manifest, folder / f"{config}-{split}.html")
+    commands = [f"gsi-bench install {out}", "gsi-bench build gsi_syn_table --split test --out data"]
+    rejects = read_rejects(out, config, split)
+    page = write_page(rows, rejects, manifest, folder / f"{config}-{split}.html", commands=commands)
     return sheet, page
 
 

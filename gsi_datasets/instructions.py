@@ -63,7 +63,7 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
     "OP": (
         [
             "Place {target} {distance} {place} {reference}, measured from centre to centre, as seen from the camera.",
-            "Move {target} so that its centre is {distance} {place} the centre of {reference}, as seen from the camera.",
+            "Move {target} so that it is {distance} {place} {reference}, centre to centre, as seen from the camera.",
             "Put {target} on the table {distance} {place} {reference} (centre to centre, as seen from the camera).",
             "Please place {target} {place} {reference}, {distance} apart centre to centre, as seen from the camera.",
         ],
@@ -143,7 +143,7 @@ def length(value: float, unit: str) -> tuple[str, str]:
     _, english, chinese, _ = UNITS[unit]
     if unit == "in" and value == 1:
         english = "inch"
-    return f"{number(value)} {english}", f"{number(value)} {chinese}"
+    return f"{number(value)} {english}", f"{number(value)}{chinese}"
 
 
 def word(

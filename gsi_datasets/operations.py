@@ -6,7 +6,7 @@ whether there is room, whether it can be seen and whether physics agrees is for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +62,14 @@ class Candidate:
 Proposer = Callable[[Scene, SceneObject, Edits, np.random.Generator], Candidate | None]
 
 
-def propose(scene: Scene, operation: str, edits: Edits, rng: np.random.Generator, tries: int = 24) -> list[Candidate]:
+def propose(
+    scene: Scene,
+    operation: str,
+    edits: Edits,
+    rng: np.random.Generator,
+    tries: int = 24,
+    among: Collection[str] | None = None,
+) -> list[Candidate]:
     """Candidates of one operation in random order, at most `tries`, targets mixed.
 
     Args:
@@ -71,9 +78,12 @@ def propose(scene: Scene, operation: str, edits: Edits, rng: np.random.Generator
         edits: how far operations go.
         rng: the only source of chance.
         tries: how many to draw.
+        among: names of the objects that may be targets; all movable ones if None.
     """
     proposer = PROPOSERS[operation]
-    targets = [item for item in scene.movable if not scene.resting_on(item.name)]
+    targets = [
+        item for item in scene.movable if not scene.resting_on(item.name) and (among is None or item.name in among)
+    ]
     if not targets:
         return []
     candidates = []
@@ -137,7 +147,7 @@ def object_place(scene: Scene, target: SceneObject, edits: Edits, rng: np.random
     if expression is None or anchor_expression is None:
         return None
     value, unit, metres = _distance(edits.place_cm, edits, rng)
-    place = str(rng.choice(list(("left", "right", "front", "behind"))))
+    place = str(rng.choice(["left", "right", "front", "behind"]))
     right, forward, _ = camera_axes(scene.camera.extrinsics)
     side = {"left": -right, "right": right, "front": -forward, "behind": forward}[place]
     # Box centres are what the instruction measures between; only their ground positions matter here.
@@ -216,7 +226,9 @@ def receptacle_place(scene: Scene, target: SceneObject, edits: Edits, rng: np.ra
         return None
     if receptacle.relation == "on" and foot > 1.15 * container.scale * min(receptacle.half_extents):
         return None
-    floor = container.position + container.rotation @ (container.scale * np.array([*receptacle.centre, receptacle.floor]))
+    floor = container.position + container.rotation @ (
+        container.scale * np.array([*receptacle.centre, receptacle.floor])
+    )
     offset = target.box.centre - target.position
     position = np.array([floor[0] - offset[0], floor[1] - offset[1], floor[2]])
     after = _moved(scene, target, position=position, support=container.name)

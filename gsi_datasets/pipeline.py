@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from gsi_datasets import checks, instructions, referring, rows
 from gsi_datasets.checks import Reason
+from gsi_datasets.images import encode_png
 from gsi_datasets.operations import Candidate, propose
 from gsi_datasets.record import Rejection, SceneResult
 from gsi_datasets.scene import Scene
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 # Smallest visible area of an edited object, as a share of the image.
 SMALLEST_AREA = 0.0016
-TRIES_PER_OPERATION = 16
+TRIES_PER_OPERATION = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +111,7 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
     with _timed(result, "ids and depth"):
         seen = use.rays.layers(scene)
 
+    in_sight = [item.name for item in scene.movable if worth_trying(seen, item.name)]
     passed: list[Attempt] = []
     backgrounds: dict[str, Scene] = {}
     for operation in OPERATIONS:
@@ -117,9 +119,11 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
             continue
         rng = np.random.default_rng(spec.seed_for(split, index, operation))
         with _timed(result, "propose"):
-            candidates = propose(scene, operation, spec.edits, rng, TRIES_PER_OPERATION)
-        kept = 0
+            candidates = propose(scene, operation, spec.edits, rng, TRIES_PER_OPERATION, in_sight)
+        kept: set[str] = set()
         for candidate in candidates:
+            if candidate.target in kept:
+                continue  # two edits of one kind to one object would differ too little
             background = backgrounds.setdefault(candidate.target, scene.without(candidate.target))
             attempt = Attempt(candidate, scene, background, seen, candidate.after, None, {})
             reason = _first_reason(attempt, use, result)
@@ -127,8 +131,8 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
                 result.rejections.append(_rejection(attempt, reason))
                 continue
             passed.append(attempt)
-            kept += 1
-            if kept == spec.edits.per_operation:
+            kept.add(candidate.target)
+            if len(kept) == spec.edits.per_operation:
                 break
 
     with _timed(result, "render"):
@@ -136,12 +140,15 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
     for attempt in passed:
         source, target, background = (pictures[state] for state in (scene, attempt.after, attempt.background))
         if reason := visibly_changed(attempt, source, target):
-            result.rejections.append(_rejection(attempt, reason))
+            rejection = _rejection(attempt, reason)
+            result.rejections.append(replace(rejection, before=encode_png(source), after=encode_png(target)))
             continue
         with _timed(result, "encode"):
             number = sum(row.operation == attempt.candidate.operation for row in result.rows)
             images = rows.Pictures(source, target, background)
             result.rows.append(rows.triplet(spec, split, index, number, attempt, images, use))
+    if scene in pictures:
+        illustrate(result, encode_png(pictures[scene]))
     return result
 
 
@@ -255,7 +262,24 @@ def visibly_changed(attempt: Attempt, source: NDArray[np.uint8], target: NDArray
     assert attempt.seen_after is not None
     instance = attempt.before[attempt.candidate.target].instance
     mask = (attempt.seen_before.instances == instance) | (attempt.seen_after.instances == instance)
+    if attempt.candidate.operation == "OR":
+        # A turned object covers much the same pixels: its look must change plainly.
+        return checks.changed_enough(source, target, mask, fraction=0.25, level=24)
     return checks.changed_enough(source, target, mask)
+
+
+def worth_trying(seen: Layers, name: str) -> bool:
+    """Whether enough of an object is seen for it to be edited; what is hidden need not be tried."""
+    return seen.visibility[name].fraction >= 0.3 and seen.visibility[name].inside >= 0.9
+
+
+def illustrate(result: SceneResult, source: bytes) -> None:
+    """Give one rejection of each kind the source image, so that people can see what was wrong."""
+    shown: set[tuple[str, str]] = set()
+    for number, item in enumerate(result.rejections):
+        if item.before is None and (item.operation, item.reason) not in shown:
+            shown.add((item.operation, item.reason))
+            result.rejections[number] = replace(item, before=source)
 
 
 def sentences(attempt: Attempt) -> tuple[list[str], list[str]]:

@@ -40,10 +40,10 @@ def test_every_phrasing_says_all_of_it(operation: str, parameters: dict) -> None
         assert "{" not in text
         assert MUG[1] in text
         assert ("碗" in text) == (operation in ("OP", "RP"))
-    for texts, unit_column in ((english, 1), (chinese, 2)):
+    for texts, unit_column, space in ((english, 1, " "), (chinese, 2, "")):
         for text in texts:
             if "distance" in parameters:
-                assert f"12 {UNITS[parameters['unit']][unit_column]}" in text
+                assert f"12{space}{UNITS[parameters['unit']][unit_column]}" in text
             if "degrees" in parameters:
                 assert number(abs(parameters["degrees"])) in text
             if "factor" in parameters:
