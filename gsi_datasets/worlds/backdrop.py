@@ -7,18 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gsi_datasets import assets
 from gsi_datasets.assets import pack
 from gsi_datasets.assets.asset import AssetInfo
-from gsi_datasets.assets.parametric.structures import RoomPlan, room_plan
+from gsi_datasets.assets.parametric.rooms import RoomPlan, room_plan
 from gsi_datasets.geometry import rotation_z
 from gsi_datasets.scene import SceneObject
 
 
-# Furniture that people put against a wall.
+# Furniture that people put against a wall, and how often.
 AGAINST_WALLS = {
-    "sofa", "armchair", "bookcase", "shelf", "cabinet", "dresser", "nightstand", "wardrobe", "floor lamp",
-    "floor plant", "piano", "chair", "bench", "television", "fireplace", "stool", "bed",
+    "sofa": 4, "bookcase": 4, "cabinet": 4, "floor plant": 4, "dresser": 3, "shelf": 3, "armchair": 3,
+    "floor lamp": 3, "wardrobe": 2, "chair": 2, "piano": 1, "bench": 1, "fireplace": 1, "nightstand": 1,
 }  # fmt: skip
+SIDEBOARDS = 64  # generated ones to draw from
 GAP = 0.03  # behind furniture, for the skirting, metres
 
 
@@ -39,21 +41,29 @@ def backdrop(
         licences: allowed ones; all if None.
     """
     plan = room_plan(room.id)
-    options = [
-        info
-        for info in pack.infos().values()
-        if info.category in AGAINST_WALLS and info.size[2] < plan.size[2] - 0.2
-        and (licences is None or info.licence in licences)
-    ]  # fmt: skip
+    options: dict[str, list[AssetInfo]] = {}
+    for info in pack.infos().values():
+        allowed = licences is None or info.licence in licences
+        if allowed and info.category in AGAINST_WALLS and info.size[2] < plan.size[2] - 0.2:
+            options.setdefault(info.category, []).append(info)
+    options.setdefault("cabinet", [])
+    kinds = sorted(options)
+    weights = np.array([AGAINST_WALLS[kind] for kind in kinds], dtype=np.float64)
     placed: list[SceneObject] = []
     taken: list[NDArray[np.float64]] = []
-    wanted = int(rng.integers(2, 7)) if options else 0
+    wanted = int(rng.integers(2, 7))
     for _ in range(12 * wanted):
         if len(placed) == wanted:
             break
-        info, wall = options[rng.integers(len(options))], int(rng.integers(4))
+        kind, wall = kinds[rng.choice(len(kinds), p=weights / weights.sum())], int(rng.integers(4))
+        if kind != "floor plant" and any(item.category == kind for item in placed):
+            continue
+        if kind == "cabinet" and (rng.random() < 0.5 or not options[kind]):
+            info = assets.info(f"param/sideboard/{rng.integers(SIDEBOARDS)}")
+        else:
+            info = options[kind][rng.integers(len(options[kind]))]
         room_left = (plan.length(wall) - info.size[0]) / 2 - 0.05
-        if room_left < 0 or any(item.asset == info.id for item in placed):
+        if room_left < 0:
             continue
         along = float(rng.uniform(-room_left, room_left))
         if _hides_opening(plan, wall, along, info):
@@ -77,8 +87,8 @@ def backdrop(
 def _hides_opening(plan: RoomPlan, wall: int, along: float, info: AssetInfo) -> bool:
     return any(
         opening.wall == wall
-        and info.size[2] > opening.low - 0.05
-        and abs(opening.along - along) < (opening.width + info.size[0]) / 2 + 0.06
+        and info.size[2] > opening.blocked[1] - 0.05
+        and abs(opening.along - along) < (opening.blocked[0] + info.size[0]) / 2 + 0.06
         for opening in plan.openings
     )
 

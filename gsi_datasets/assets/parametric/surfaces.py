@@ -9,12 +9,13 @@ A `Surface` also knows how much of the real world one repeat covers; divide metr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Material
+from gsi_datasets.assets.parametric.primitives import Mesh
 
 
 Field = NDArray[np.float32]
@@ -68,6 +69,20 @@ class Surface:
     material: Material
     extent: tuple[float, float]
 
+    def on(self, mesh: Mesh, upright: bool = False) -> tuple[Mesh, Material]:
+        """Lay the texture on a mesh at its true scale, each face by the axis it looks along.
+
+        Args:
+            mesh: in metres; its uvs are replaced.
+            upright: the grain of its sides runs upwards (legs, doors); else level.
+        """
+        axis = np.abs(mesh.normals).argmax(axis=1)
+        x, y, z = mesh.vertices.T
+        across, along = np.where(axis == 0, y, x), np.where(axis == 2, y, z)
+        turned = (axis != 2) & upright
+        u, v = np.where(turned, along, across), np.where(turned, across, along)
+        return replace(mesh, uvs=np.stack([u / self.extent[0], v / self.extent[1]], axis=1)), self.material
+
 
 def noise(rng: Rng, shape: tuple[int, int], fx: float, fy: float, slope: float = 3.0) -> Field:
     """Periodic noise of zero mean and unit deviation.
@@ -108,7 +123,7 @@ def _ramp(t: Field, colors: Sequence[Color]) -> Field:
 def _shade(height: Field, strength: float) -> Field:
     """Light from the top left on a height field: a factor around 1, (H, W, 1)."""
     slope = (height - np.roll(height, 1, axis=1)) + (height - np.roll(height, -1, axis=0))
-    return (1 + strength * slope)[..., None]
+    return np.float32(1) + np.float32(strength) * slope[..., None]
 
 
 def _material(rgb: Field, roughness: float) -> Material:
@@ -117,11 +132,10 @@ def _material(rgb: Field, roughness: float) -> Material:
     )
 
 
-def _tint(rng: Rng, color: Color, spread: float = 0.02) -> NDArray[np.float32]:
-    """The colour, a little off."""
-    return np.clip(np.asarray(color) + rng.normal(0, spread, 3) * 0.5 + rng.normal(0, spread), 0.02, 0.97).astype(
-        np.float32
-    )
+def _tint(rng: Rng, color: Color, spread: float = 0.016) -> NDArray[np.float32]:
+    """The colour a little lighter or darker, and hardly off in hue."""
+    off = rng.normal(0, spread) + rng.normal(0, 0.3 * spread, 3)
+    return np.clip(np.asarray(color) + off, 0.02, 0.97).astype(np.float32)
 
 
 def _flat_grain(rng: Rng, shape: tuple[int, int], rings: int) -> Field:
@@ -142,9 +156,7 @@ def _wood(rng: Rng, tone: str | None) -> tuple[Color, Color, Color]:
     return dark, middle, light  # type: ignore[return-value]
 
 
-def _boards(
-    rng: Rng, shape: tuple[int, int], rows: int, cuts: int
-) -> tuple[NDArray[np.intp], Field, Field]:
+def _boards(rng: Rng, shape: tuple[int, int], rows: int, cuts: int) -> tuple[NDArray[np.intp], Field, Field]:
     """Boards along x in running bond.
 
     Returns:
@@ -163,12 +175,14 @@ def _boards(
 
 
 def _per_board(rng: Rng, grain: Field, board: NDArray[np.intp]) -> Field:
-    """The grain, looked up at a place of its own for each board."""
+    """The grain, looked up at a place of its own for each board; its size may differ from the board's along v only."""
     height, width = grain.shape
     count = int(board.max()) + 1
-    down, right = rng.integers(0, height, count), rng.integers(0, width, count)
-    rows, columns = np.mgrid[0:height, 0:width]
-    return grain[(rows + down[board]) % height, (columns + right[board]) % width]
+    # Laid out twice in each direction, the grain needs no wrapping.
+    double = np.tile(grain, (2, 2))
+    start = rng.integers(0, height, count) * 2 * width + rng.integers(0, width, count)
+    rows, columns = np.arange(board.shape[0]) % height, np.arange(board.shape[1]) % width
+    return double.ravel()[start[board] + rows[:, None] * 2 * width + columns]
 
 
 def wood(rng: Rng, tone: str | None = None) -> Surface:
@@ -190,7 +204,7 @@ def planks(rng: Rng, tone: str | None = None) -> Surface:
     rows, cuts = int(rng.integers(9, 13)), 2
     extent = (float(rng.uniform(2.2, 2.8)), rows * float(rng.uniform(0.115, 0.18)))
     board, across, ends = _boards(rng, shape, rows, cuts)
-    grain = _per_board(rng, _flat_grain(rng, shape, 3 * rows), board)
+    grain = _per_board(rng, _flat_grain(rng, (256, 512), 16), board)
     grain += rng.normal(0, float(rng.uniform(0.07, 0.14)), int(board.max()) + 1).astype(np.float32)[board]
     gap = np.exp(-((across * extent[1] / 0.003) ** 2)) + np.exp(-((ends * extent[0] / 0.004) ** 2))
     rgb = _ramp(grain, _wood(rng, tone)) * (1 - 0.45 * np.minimum(gap, 1))[..., None]
@@ -213,8 +227,8 @@ def parquet(rng: Rng, tone: str | None = None) -> Surface:
     side = np.where(flat, np.minimum(fv, 1 - fv), np.minimum(fu, 1 - fu))
     position = np.where(flat, along + fu, (cells - 1 - along) + fv)
     end = np.minimum(position, length - position)
-    grain = _flat_grain(rng, shape, 24)
-    grain = np.where(flat, _per_board(rng, grain, block), _per_board(rng, grain.T, block))
+    grain = _flat_grain(rng, (256, 512), 12)
+    grain = np.where(flat, _per_board(rng, grain, block), _per_board(rng, grain, block.T).T)
     grain = grain + rng.normal(0, 0.10, cells * cells).astype(np.float32)[block]
     width = float(rng.uniform(0.07, 0.11))
     gap = np.exp(-((np.minimum(side, end) * width / 0.002) ** 2))
@@ -223,14 +237,22 @@ def parquet(rng: Rng, tone: str | None = None) -> Surface:
 
 
 def _stone(rng: Rng, shape: tuple[int, int], base: NDArray[np.float32], vein: NDArray[np.float32]) -> Field:
-    """Cloudy stone with veins, (H, W, 3)."""
-    cloud = noise(rng, shape, 2.5, 2.5, 3.0)
+    """Cloudy stone with veins that run one way, branch and fade, (H, W, 3)."""
+    u, v = _grid(shape)
+    cloud = noise(rng, shape, 2.0, 2.0, 3.0)
     fine = noise(rng, shape, 24, 24, 2.0)
-    ridge = noise(rng, shape, 2.0, 2.0, 3.2) + 0.25 * cloud
-    veins = np.exp(-((ridge / 0.035) ** 2)) * np.clip(0.5 + 0.5 * cloud, 0, 1)
-    veins += 0.35 * np.exp(-(((ridge - 0.7) / 0.14) ** 2))
-    rgb = base * (1 + 0.025 * cloud + 0.014 * fine)[..., None]
-    return rgb + (0.6 * np.minimum(veins, 1))[..., None] * (vein - base)
+    warp = noise(rng, shape, 1.6, 1.6, 3.2)
+    right, up = (1, int(rng.choice([-2, -1, 1, 2])))
+    rgb = base * (1 + 0.022 * cloud + 0.012 * fine)[..., None]
+    # Few broad veins first, then many thin ones across them.
+    for turns, width, strength, bend in ((1, 0.09, 0.55, 1.1), (2, 0.06, 0.4, 1.6), (4, 0.07, 0.22, 2.2)):
+        phase = np.pi * 2 * turns * (right * u + up * v) + bend * warp + 0.5 * cloud + rng.uniform(0, 6.3)
+        fade = np.clip(0.35 + 0.75 * np.roll(cloud, shape[0] // (turns + 1), axis=0), 0, 1)
+        ridge = np.abs(np.sin(phase)) / width
+        line = np.exp(-(ridge**1.3)) + 0.25 * np.exp(-(ridge / 4))
+        rgb += (strength * fade * np.minimum(line, 1))[..., None] * (vein - rgb)
+        right, up = up, -right
+    return rgb
 
 
 def marble(rng: Rng) -> Surface:
@@ -293,7 +315,9 @@ def terrazzo(rng: Rng) -> Surface:
     return Surface(_material(rgb, float(rng.uniform(0.3, 0.5))), (0.8, 0.8))
 
 
-def _joints(across: Field, ends: Field, extent: tuple[float, float], width: float) -> Field:
+def _joints(
+    across: NDArray[np.floating], ends: NDArray[np.floating], extent: tuple[float, float], width: float
+) -> NDArray[np.floating]:
     """1 on the joints between tiles, 0 on them, with a soft edge; `width` in metres."""
     nearest = np.minimum(across * extent[1], ends * extent[0])
     return np.clip((width / 2 - nearest) / 0.0025 + 0.5, 0, 1)
@@ -351,7 +375,9 @@ def wall_tiles(rng: Rng) -> Surface:
     )
     base = _tint(rng, tones[int(rng.integers(len(tones)))])
     board = j * cuts + i
-    tone = rng.normal(0, 0.022, rows * cuts).astype(np.float32)[board] + 0.014 * noise(rng, shape, 9, 9, 3.0)
+    tone = np.clip(rng.normal(0, 0.014, rows * cuts), -0.025, 0.025).astype(np.float32)[board] + 0.014 * noise(
+        rng, shape, 9, 9, 3.0
+    )
     # Tiles pillow a little towards their joints.
     edge = np.minimum(across * extent[1], ends * extent[0])
     pillow = 1 - np.exp(-edge / 0.004)
@@ -367,8 +393,17 @@ def plaster(rng: Rng, color: Color | None = None) -> Surface:
     shape = (384, 384)
     base = _tint(rng, color or PAINTS[int(rng.integers(len(PAINTS)))], 0.012)
     relief = noise(rng, shape, 40, 40, 2.2) * 0.7 + noise(rng, shape, 9, 9, 3.0) * 0.8
-    rgb = base * (1 + 0.012 * noise(rng, shape, 2.5, 2.5, 3.0))[..., None] * _shade(relief, float(rng.uniform(0.012, 0.03)))
+    rgb = (
+        base
+        * (1 + 0.012 * noise(rng, shape, 2.5, 2.5, 3.0))[..., None]
+        * _shade(relief, float(rng.uniform(0.012, 0.03)))
+    )
     return Surface(_material(rgb, float(rng.uniform(0.75, 0.95))), (1.6, 1.6))
+
+
+def accent_plaster(rng: Rng) -> Surface:
+    """A wall painted in a stronger colour."""
+    return plaster(rng, ACCENTS[int(rng.integers(len(ACCENTS)))])
 
 
 def concrete(rng: Rng) -> Surface:
@@ -378,7 +413,7 @@ def concrete(rng: Rng) -> Surface:
     stains = noise(rng, shape, 2.0, 2.0, 2.6)
     fine = noise(rng, shape, 40, 40, 1.8)
     pores = np.clip(noise(rng, shape, 50, 50, 4.0) - 2.4, 0, 1)
-    rgb = base * (1 + 0.035 * stains + 0.022 * fine - 0.25 * pores)[..., None]
+    rgb = base * (1 + 0.024 * stains + 0.02 * fine - 0.25 * pores)[..., None]
     return Surface(_material(rgb, float(rng.uniform(0.55, 0.8))), (2.0, 2.0))
 
 
@@ -419,16 +454,18 @@ def wallpaper(rng: Rng) -> Surface:
     repeat = int(rng.integers(3, 6))
     a, b = 2 * np.pi * repeat * u, 2 * np.pi * repeat * v
     kind = int(rng.integers(5))
+    # All patterns repeat a whole number of times.
     if kind == 0:  # stripes with a pin line
         ink = np.clip(6 * np.sin(a) + 0.5, 0, 1) * 0.6 + np.exp(-((np.cos(a) / 0.08) ** 2)) * (np.sin(a) < 0)
     elif kind == 1:  # diamonds
         ink = np.exp(-((np.sin((a + b) / 2) * np.sin((a - b) / 2) / 0.06) ** 2))
     elif kind == 2:  # dots, every second row shifted
-        ink = np.clip(7 * (np.cos(a) * np.cos(b) - 0.72), 0, 1) + np.clip(7 * (-np.cos(a) * np.cos(b) - 0.72), 0, 1) * 0
-    elif kind == 3:  # sprigs: leaves on both sides of a wavy stem
-        stem = a / 2 + 0.5 * np.sin(b)
-        leaves = np.sin(stem) * 3 - np.sin(2 * b + 2 * np.cos(stem)) * np.abs(np.cos(stem))
-        ink = np.exp(-((np.sin(stem) / 0.07) ** 2)) + np.clip(2.5 * np.sin(leaves * 2 + b) - 1.2, 0, 1)
+        ink = np.clip(7 * (np.cos(a) * np.cos(b) - 0.72), 0, 1)
+    elif kind == 3:  # leaves, two and two along a stem, the next stem half a step off
+        x, y = (u * 2 * repeat) % 1.0 - 0.5, (v * 2 * repeat + 0.5 * np.floor(u * 2 * repeat)) % 1.0 - 0.5
+        along, aside = np.abs(x) * 0.8 + (y + 0.16) * 0.6, (y + 0.16) * 0.8 - np.abs(x) * 0.6
+        ink = np.clip(14 * (1 - ((along - 0.24) / 0.24) ** 2 - (aside / 0.085) ** 2) * 0.3, 0, 1)
+        ink = np.maximum(ink, np.exp(-((x / 0.022) ** 2)))
     else:  # damask
         bloom = np.cos(a) + np.cos(b) + 0.8 * np.cos(a) * np.cos(2 * b) + 0.5 * np.cos(2 * a - np.sin(b))
         ink = np.clip(4 * np.sin(2.2 * bloom), 0, 1)
@@ -491,20 +528,16 @@ def laminate(rng: Rng) -> Surface:
     return Surface(_material(rgb, float(rng.uniform(0.35, 0.6))), (0.8, 0.8))
 
 
-SURFACES: dict[str, Callable[[Rng], Surface]] = {
-    "wood": wood,
-    "planks": planks,
-    "parquet": parquet,
-    "marble": marble,
-    "granite": granite,
-    "terrazzo": terrazzo,
-    "floor_tiles": floor_tiles,
-    "wall_tiles": wall_tiles,
-    "plaster": plaster,
-    "concrete": concrete,
-    "brick": brick,
-    "wallpaper": wallpaper,
-    "carpet": carpet,
-    "fabric": fabric,
-    "laminate": laminate,
+FLOORS: dict[Callable[[Rng], Surface], float] = {
+    planks: 0.4,
+    parquet: 0.2,
+    floor_tiles: 0.16,
+    carpet: 0.12,
+    concrete: 0.06,
+    terrazzo: 0.06,
 }
+
+
+def floor(rng: Rng) -> Surface:
+    """What one walks on in a home, wood more often than not."""
+    return list(FLOORS)[int(rng.choice(len(FLOORS), p=list(FLOORS.values())))](rng)

@@ -7,11 +7,14 @@ import pytest
 
 from gsi_datasets.assets import parametric
 from gsi_datasets.assets.parametric import surfaces
-from gsi_datasets.assets.parametric.structures import EDGE, FAMILIES, room_plan
+from gsi_datasets.assets.parametric.primitives import box
+from gsi_datasets.assets.parametric.rooms import room_plan
+from gsi_datasets.assets.parametric.structures import EDGE, FAMILIES
 
 
 TOPS = [name for name in FAMILIES if name != "room"]
 SURFACES = [
+    surfaces.accent_plaster,
     surfaces.wood, surfaces.planks, surfaces.parquet, surfaces.marble, surfaces.granite, surfaces.terrazzo,
     surfaces.floor_tiles, surfaces.wall_tiles, surfaces.plaster, surfaces.concrete, surfaces.brick,
     surfaces.wallpaper, surfaces.carpet, surfaces.fabric, surfaces.laminate,
@@ -80,6 +83,7 @@ def test_rooms_enclose_and_face_inwards(seed: int) -> None:
             t = np.einsum("ij,ij->i", e2, q) / det
         hit = (np.abs(det) > 1e-12) & (u >= -1e-9) & (v >= -1e-9) & (u + v <= 1 + 1e-9) & (t > 0)
         assert hit.any()
+    assert len(asset.parts) <= 13
     # Five slabs to collide with: the floor's top is the ground.
     assert len(asset.hulls) == 5
     assert asset.hulls[0][:, 2].max() == 0
@@ -90,7 +94,7 @@ def test_doors_windows_and_pictures_do_not_leave_their_wall() -> None:
         plan = room_plan(f"param/room/{seed}")
         assert {o.kind for o in plan.openings} >= {"door", "window"}
         for opening in plan.openings:
-            assert abs(opening.along) + opening.width / 2 < plan.length(opening.wall) / 2
+            assert abs(opening.along) + opening.blocked[0] / 2 < plan.length(opening.wall) / 2
             assert opening.low + opening.height < plan.size[2]
 
 
@@ -102,3 +106,50 @@ def test_textures_repeat_without_a_seam(make) -> None:
             steps = np.abs(np.diff(image, axis=0)).mean(axis=(1, 2))
             seam = np.abs(image[0] - image[-1]).mean()
             assert seam <= 1.5 * steps.max() + 1
+
+
+@pytest.mark.parametrize("make", SURFACES, ids=lambda make: make.__name__)
+def test_textures_are_natural(make) -> None:
+    """Small, neither black nor burnt out, with something to see but no glaring pattern."""
+    for seed in range(5):
+        surface = make(np.random.default_rng(seed))
+        texture = surface.material.texture
+        assert texture.dtype == np.uint8
+        assert max(texture.shape[:2]) <= 512
+        mean, deviation = texture.mean(), texture.astype(float).std(axis=(0, 1)).mean()
+        assert 30 < mean < 235
+        assert 0.8 < deviation < 50
+        assert np.ptp(texture.mean(axis=(0, 1))) < 110
+        assert 0.15 <= surface.material.roughness <= 1
+        assert min(surface.extent) > 0.2
+
+
+def test_texture_scale_is_metric() -> None:
+    """A board laid on a floor twice as large has the same width: uvs count metres, not faces."""
+    surface = surfaces.planks(np.random.default_rng(0))
+    for size in (1.0, 3.0):
+        mesh, _ = surface.on(box((size, size, 0.1)))
+        top = np.isclose(mesh.normals[:, 2], 1) & np.isclose(mesh.vertices[:, 2], 0.1)
+        span = np.ptp(mesh.uvs[top], axis=0) * surface.extent
+        np.testing.assert_allclose(span, size, atol=1e-3)
+
+
+def test_windows_are_bright_and_upright() -> None:
+    """The view shines by itself, its upper half is sky: brighter and bluer than the lower."""
+    for seed in range(8):
+        parts = [part for part in parametric.make("room", seed).parts if part.material.emission > 0]
+        assert len(parts) == 1
+        view = parts[0]
+        high = view.uvs[view.vertices[:, 2].argmax(), 1]
+        assert high == 1  # row 0 of the texture, which is v = 1, is the top
+        upper, lower = np.split(view.material.texture.astype(float), 2)
+        assert upper.mean() > lower.mean()
+        assert upper[..., 2].mean() > lower[..., 2].mean()
+
+
+def test_rooms_and_tables_vary() -> None:
+    for family in FAMILIES:
+        sizes = {parametric.make(family, seed).info.size for seed in range(6)}
+        assert len(sizes) == 6
+    captions = {parametric.make("table", seed).info.caption for seed in range(40)}
+    assert len(captions) >= 6

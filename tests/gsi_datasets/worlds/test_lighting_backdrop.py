@@ -8,7 +8,7 @@ import pytest
 from gsi_datasets import assets
 from gsi_datasets.assets import pack
 from gsi_datasets.assets.asset import AssetInfo
-from gsi_datasets.assets.parametric.structures import room_plan
+from gsi_datasets.assets.parametric.rooms import room_plan
 from gsi_datasets.geometry import corners, overlap_xy
 from gsi_datasets.worlds.backdrop import backdrop
 from gsi_datasets.worlds.lighting import lighting
@@ -54,6 +54,8 @@ def test_furniture_stands_along_the_walls_and_overlaps_nothing() -> None:
         plan, clear = room_plan(room.id), [(np.zeros(2), 0.9), (np.array([0.0, -1.2]), 0.5)]
         items = backdrop(np.random.default_rng(seed), room, clear)
         seen += len(items)
+        kinds = [item.category for item in items if item.category != "floor plant"]
+        assert len(set(kinds)) == len(kinds)
         for number, item in enumerate(items):
             points = corners(item.box)
             assert (np.abs(points[:, :2]) <= np.asarray(plan.size[:2]) / 2 + 1e-9).all()
@@ -64,8 +66,9 @@ def test_furniture_stands_along_the_walls_and_overlaps_nothing() -> None:
             assert front @ item.position < 0  # faces into the room
             along = float((item.rotation.T @ item.position)[0])
             for opening in plan.openings:
-                if opening.wall == wall and item.box.size[2] > opening.low:
-                    assert abs(opening.along - along) >= (opening.width + item.box.size[0]) / 2
+                wide, low = opening.blocked
+                if opening.wall == wall and item.box.size[2] > low:
+                    assert abs(opening.along - along) >= (wide + item.box.size[0]) / 2
             for other in items[:number]:
                 assert not overlap_xy(item.box, other.box)
             for centre, radius in clear:
@@ -78,5 +81,8 @@ def test_only_allowed_licences_are_used() -> None:
     room = assets.info("param/room/3")
     free = frozenset({"CC0-1.0"})
     items = [item for seed in range(20) for item in backdrop(np.random.default_rng(seed), room, [], free)]
-    assert items
-    assert all(FURNITURE[item.asset].licence == "CC0-1.0" for item in items)
+    packed = [item for item in items if item.asset.startswith("pack/")]
+    assert packed
+    assert all(FURNITURE[item.asset].licence == "CC0-1.0" for item in packed)
+    # What is generated here is free of others' terms.
+    assert {assets.info(item.asset).licence for item in items} <= {"CC0-1.0", "Apache-2.0"}
