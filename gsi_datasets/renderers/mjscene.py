@@ -161,7 +161,8 @@ class _Writer:
             texture = self._spec.add_texture(
                 name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, width=width, height=height, nchannel=3
             )
-            texture.data = np.ascontiguousarray(pixels).tobytes()
+            # MuJoCo counts rows from the bottom.
+            texture.data = np.ascontiguousarray(pixels[::-1]).tobytes()
             self._textures[id(pixels)] = name
         return self._textures[id(pixels)]
 
