@@ -241,8 +241,8 @@ def points_in_box(points: ArrayLike, box: Box, margin: float = 0.0) -> NDArray[n
     return np.all(np.abs(local) <= 0.5 * box.size + margin, axis=-1)
 
 
-def box2d(box: Box, camera: Camera) -> Array | None:
-    """(4,) u_min, v_min, u_max, v_max of the box's image within the frame; None where nothing of it is in view."""
+def image_bounds(box: Box, camera: Camera) -> Array | None:
+    """(4,) u_min, v_min, u_max, v_max of the box's image, beyond the frame too; None where it is all behind."""
     points = transform_points(corners(box), camera.extrinsics)
     start, end = points[_EDGES[:, 0]], points[_EDGES[:, 1]]
     crossing = (start[:, 2] > NEAR) != (end[:, 2] > NEAR)
@@ -252,7 +252,15 @@ def box2d(box: Box, camera: Camera) -> Array | None:
     if not len(seen):
         return None
     uv = (seen @ camera.intrinsics[:2].T) / seen[:, 2:]
-    low, high = np.maximum(uv.min(axis=0), 0.0), np.minimum(uv.max(axis=0), (camera.width, camera.height))
+    return np.concatenate([uv.min(axis=0), uv.max(axis=0)])
+
+
+def box2d(box: Box, camera: Camera) -> Array | None:
+    """(4,) u_min, v_min, u_max, v_max of the box's image within the frame; None where nothing of it is in view."""
+    bounds = image_bounds(box, camera)
+    if bounds is None:
+        return None
+    low, high = np.maximum(bounds[:2], 0.0), np.minimum(bounds[2:], (camera.width, camera.height))
     return np.concatenate([low, high]) if np.all(low < high) else None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset, Material, MeshPart
+from gsi_datasets.geometry import matrix_from_quaternion
 from gsi_datasets.scene import Scene, SceneObject
 
 
@@ -80,10 +81,7 @@ class DrawModel:
         self.model = spec.compile()
         # The compiler moves each mesh to its own centre and axes; a geom's compiled place is the way back.
         self._offset = self.model.geom_pos.copy()
-        self._turn = np.empty((count, 9))
-        for index, quaternion in enumerate(self.model.geom_quat):
-            mujoco.mju_quat2Mat(self._turn[index], quaternion)
-        self._turn = self._turn.reshape(-1, 3, 3)
+        self._turn = np.array([matrix_from_quaternion(turn) for turn in self.model.geom_quat]).reshape(-1, 3, 3)
 
     def covers(self, scenes: Sequence[Scene]) -> bool:
         """Whether these states can be drawn from this model."""
@@ -106,13 +104,15 @@ class _Writer:
     def __init__(self, spec: Any, lookup: Callable[[str], Asset], edge: float | None) -> None:
         self._spec, self._lookup, self._edge = spec, lookup, edge
         self._written: dict[tuple[str, float], list[str]] = {}
-        self._textures: dict[int, str] = {}
+        # With the pixels, for an identity holds only while what it names is alive.
+        self._textures: dict[int, tuple[str, NDArray[np.uint8]]] = {}
 
     def parts(self, asset: str, scale: float) -> list[str]:
         """Names of the meshes of an asset at a scale; each has a material of the same name."""
         if (asset, scale) not in self._written:
-            names = [f"{asset}*{scale!r}#{index}" for index in range(len(self._lookup(asset).parts))]
-            for name, part in zip(names, self._lookup(asset).parts, strict=True):
+            parts = self._lookup(asset).parts
+            names = [f"{asset}*{scale!r}#{index}" for index in range(len(parts))]
+            for name, part in zip(names, parts, strict=True):
                 self._mesh(name, part, scale)
                 self._material(name, part.material)
             self._written[asset, scale] = names
@@ -163,8 +163,8 @@ class _Writer:
             )
             # MuJoCo counts rows from the bottom.
             texture.data = np.ascontiguousarray(pixels[::-1]).tobytes()
-            self._textures[id(pixels)] = name
-        return self._textures[id(pixels)]
+            self._textures[id(pixels)] = name, pixels
+        return self._textures[id(pixels)][0]
 
 
 def highlight(material: Material) -> tuple[float, float]:

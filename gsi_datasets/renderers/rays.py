@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset
+from gsi_datasets.geometry import NEAR, image_bounds
 from gsi_datasets.scene import Box, Camera, Scene, SceneObject
 
 
@@ -24,10 +25,8 @@ from gsi_datasets.scene import Box, Camera, Scene, SceneObject
 # stands for along each axis.
 _MARGIN = 1.0
 _STRIDE = 4
-# Boxes are cut at this depth before they are projected, metres; also the nearest depth that counts as a hit.
-NEAR = 1e-3
-_BOX_EDGES = ((0, 1), (0, 2), (0, 4), (1, 3), (1, 5), (2, 3), (2, 6), (3, 7), (4, 5), (4, 6), (5, 7), (6, 7))
-_CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+# Room to each side of the window that an object is cast in, pixels: rounding must not cut a pixel off.
+_ROOM = np.array([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class RayCaster:
         place = np.frombuffer(position)
         camera = view.camera()
         box = Box(place + turn @ (scale * (low + high) / 2), scale * (high - low), turn)
-        bounds = _project_bounds(camera, box)
+        bounds = image_bounds(box, camera)
         empty = _Cast(0, 0, np.empty((0, 0), np.float32), 0, 0.0)
         if bounds is None:
             return empty
@@ -151,14 +150,14 @@ class RayCaster:
         matrix = turn.T @ camera.extrinsics[:3, :3].T @ np.linalg.inv(camera.intrinsics) / scale
         origin = turn.T @ (camera.position - place) / scale
 
-        def depths(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float32]:
+        def depths(u: NDArray[np.floating], v: NDArray[np.floating]) -> NDArray[np.float32]:
             directions = u[None, :, None] * matrix[:, 0] + (v[:, None, None] * matrix[:, 1] + matrix[:, 2])
             directions = directions.reshape(-1, 3).astype(np.float32)
             origins = np.broadcast_to(origin.astype(np.float32), directions.shape)
             found = tree.run(np.ascontiguousarray(origins), directions, query="DISTANCE")
             return np.where((found > NEAR) & (found < 1e30), found, np.float32(np.inf)).reshape(len(v), len(u))
 
-        left, top, right, bottom = bounds
+        left, top, right, bottom = bounds + _ROOM
         columns = np.arange(max(0, int(np.floor(left))), min(camera.width, int(np.ceil(right))))
         rows = np.arange(max(0, int(np.floor(top))), min(camera.height, int(np.ceil(bottom))))
         within = empty
@@ -205,28 +204,7 @@ def _share(visible: int, cast: _Cast) -> float:
     return visible / cast.amodal * cast.inside if cast.amodal else 0.0
 
 
-def _project_bounds(camera: Camera, box: Box) -> tuple[float, float, float, float] | None:
-    """Left, top, right and bottom of a box in pixels, one pixel of room to each side; None if it is behind."""
-    corners = (_CORNERS * box.size) @ box.rotation.T + box.centre
-    points = corners @ camera.extrinsics[:3, :3].T + camera.extrinsics[:3, 3]
-    front = points[:, 2] > NEAR
-    if not front.any():
-        return None
-    kept = [points[front]]
-    if not front.all():
-        # What lies behind the camera has no picture: keep where the box's edges meet the near plane instead.
-        for first, second in _BOX_EDGES:
-            if front[first] != front[second]:
-                a, b = points[first], points[second]
-                kept.append((a + (NEAR - a[2]) / (b[2] - a[2]) * (b - a))[None])
-    shown = np.concatenate(kept) @ camera.intrinsics.T
-    pixels = shown[:, :2] / shown[:, 2:]
-    left, top = pixels.min(axis=0) - 1.0
-    right, bottom = pixels.max(axis=0) + 1.0
-    return float(left), float(top), float(right), float(bottom)
-
-
-def _coarse(low: float, high: float, length: int) -> NDArray[np.float64]:
+def _coarse(low: float, high: float, length: int) -> NDArray[np.floating]:
     """Centres of the coarse cells that cover [low, high], at most `_MARGIN` frames beyond [0, length]."""
     start = int(np.floor(max(low, -_MARGIN * length) / _STRIDE))
     stop = int(np.ceil(min(high, (1.0 + _MARGIN) * length) / _STRIDE))

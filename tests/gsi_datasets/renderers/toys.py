@@ -23,7 +23,7 @@ def quads(corners: NDArray[np.float64], material: Material) -> MeshPart:
     """A part of flat quadrilaterals (Q, 4, 3), counter-clockwise seen from outside."""
     count = len(corners)
     first = 4 * np.arange(count)[:, None]
-    faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]])
+    faces = np.concatenate([first + np.array(half) for half in ((0, 1, 2), (0, 2, 3))])
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 3] - corners[:, 0])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     uvs = np.tile([[0, 0], [1, 0], [1, 1], [0, 1]], (count, 1))
@@ -36,8 +36,10 @@ def quads(corners: NDArray[np.float64], material: Material) -> MeshPart:
     )
 
 
-def box_part(size: tuple[float, float, float], material: Material) -> MeshPart:
-    """A box with its bottom centre at the origin."""
+def box_part(
+    size: tuple[float, float, float], material: Material, origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> MeshPart:
+    """A box with its bottom centre at `origin`."""
     x, y, z = size[0] / 2, size[1] / 2, size[2]
     sides = [
         [[-x, -y, 0], [x, -y, 0], [x, -y, z], [-x, -y, z]],
@@ -47,7 +49,7 @@ def box_part(size: tuple[float, float, float], material: Material) -> MeshPart:
         [[-x, -y, z], [x, -y, z], [x, y, z], [-x, y, z]],
         [[-x, y, 0], [x, y, 0], [x, -y, 0], [-x, -y, 0]],
     ]
-    return quads(np.array(sides), material)
+    return quads(np.array(sides) + origin, material)
 
 
 def lathe_part(profile: list[tuple[float, float]], material: Material, turns: int = 64) -> MeshPart:
@@ -120,14 +122,9 @@ LIBRARY: dict[str, Asset] = {
     ),
     "table": asset(
         "table",
-        quads(
-            box_part((1.4, 0.9, 0.04), Material()).vertices.reshape(-1, 4, 3) + [0, 0, 0.71], Material(texture=WOOD)
-        ),
+        box_part((1.4, 0.9, 0.04), Material(texture=WOOD), (0.0, 0.0, 0.71)),
         *(
-            quads(
-                box_part((0.06, 0.06, 0.71), Material()).vertices.reshape(-1, 4, 3) + [0.6 * x, 0.38 * y, 0],
-                Material(color=(0.5, 0.36, 0.24)),
-            )
+            box_part((0.06, 0.06, 0.71), Material(color=(0.5, 0.36, 0.24)), (0.6 * x, 0.38 * y, 0.0))
             for x in (-1, 1)
             for y in (-1, 1)
         ),
