@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from gsi_datasets.assets.asset import Material
 from gsi_datasets.assets.parametric.primitives import Mesh
 
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating]
 Color = tuple[float, float, float]
 Rng = np.random.Generator
 
@@ -97,19 +98,37 @@ def noise(rng: Rng, shape: tuple[int, int], fx: float, fy: float, slope: float =
     Returns:
         Field of `shape`.
     """
-    spectrum = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32))
+    spectrum = np.fft.rfft2(rng.standard_normal(shape, dtype=np.float32)) * _falloff(shape, fx, fy, slope)
+    field = np.fft.irfft2(spectrum, s=shape).astype(np.float32)
+    return field / np.float32(field.std() + 1e-9)
+
+
+@lru_cache(maxsize=64)
+def _falloff(shape: tuple[int, int], fx: float, fy: float, slope: float) -> Field:
+    """(H, W / 2 + 1) what `noise` leaves of each frequency; nothing of the mean."""
     ky = np.fft.fftfreq(shape[0], 1 / shape[0]).astype(np.float32)[:, None] / fy
     kx = np.fft.rfftfreq(shape[1], 1 / shape[1]).astype(np.float32)[None] / fx
-    spectrum *= (1 + ky * ky + kx * kx) ** (-slope / 2)
-    spectrum[0, 0] = 0
-    field = np.fft.irfft2(spectrum, s=shape).astype(np.float32)
-    return field / (field.std() + 1e-9)
+    kept = (1 + ky * ky + kx * kx) ** (-slope / 2)
+    kept[0, 0] = 0
+    return kept
 
 
 def _grid(shape: tuple[int, int]) -> tuple[Field, Field]:
-    """Pixel centres as fractions (u, v) of the image, v upwards from the bottom row as in texture space."""
-    v, u = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-    return (u + 0.5) / shape[1], (v + 0.5) / shape[0]
+    """Pixel centres as fractions of the image: u (1, W), and v (H, 1) upwards from the bottom as in texture space."""
+    v, u = np.ogrid[0 : shape[0], 0 : shape[1]]
+    return ((u + 0.5) / shape[1]).astype(np.float32), ((v + 0.5) / shape[0]).astype(np.float32)
+
+
+def _cells(t: Field, count: int) -> tuple[NDArray[np.intp], Field]:
+    """Which of `count` equal cells a fraction lies in, and where in it, 0 to 1."""
+    scaled = t * np.float32(count)
+    index = np.minimum(scaled.astype(np.intp), count - 1)
+    return index, (scaled - index).astype(np.float32)
+
+
+def _inset(t: Field) -> Field:
+    """Distance to the nearer end of a cell."""
+    return np.minimum(t, 1 - t)
 
 
 def _ramp(t: Field, colors: Sequence[Color]) -> Field:
@@ -160,18 +179,15 @@ def _boards(rng: Rng, shape: tuple[int, int], rows: int, cuts: int) -> tuple[NDA
     """Boards along x in running bond.
 
     Returns:
-        Board index, distance to the nearest long joint and to the nearest end joint, both as a fraction of the image,
-        each of `shape`.
+        Board index of `shape`; distance to the nearest long joint, (H, 1), and to the nearest end joint, (H, W), both
+        as a fraction of the image.
     """
     u, v = _grid(shape)
-    row = np.minimum((v * rows).astype(np.intp), rows - 1)
-    across = np.minimum(v * rows - row, row + 1 - v * rows) / rows
+    row, fv = _cells(v, rows)
     # Ends of neighbouring rows stay apart, as a joiner lays them.
     offset = (np.arange(rows) * 0.382 + rng.uniform(-0.08, 0.08, rows)).astype(np.float32)
-    along = (u + offset[row]) % 1.0 * cuts
-    piece = np.minimum(along.astype(np.intp), cuts - 1)
-    ends = np.minimum(along - piece, piece + 1 - along) / cuts
-    return row * cuts + piece, across.astype(np.float32), ends.astype(np.float32)
+    piece, fu = _cells((u + offset[row]) % 1.0, cuts)
+    return row * cuts + piece, _inset(fv) / rows, _inset(fu) / cuts
 
 
 def _per_board(rng: Rng, grain: Field, board: NDArray[np.intp]) -> Field:
@@ -216,16 +232,15 @@ def parquet(rng: Rng, tone: str | None = None) -> Surface:
     shape, length = (512, 512), int(rng.integers(4, 7))
     u, v = _grid(shape)
     cells = 2 * length  # the pattern repeats after twice the length of a block
-    i, j = (u * cells).astype(np.intp), (v * cells).astype(np.intp)
+    (i, fu), (j, fv) = _cells(u, cells), _cells(v, cells)
     along = (i - j) % cells
     flat = along < length
     # Which block a cell belongs to: its first cell, counted along the way the block lies.
     first_i = np.where(flat, (i - along) % cells, i)
     first_j = np.where(flat, j, (j - (cells - 1 - along)) % cells)
     block = first_i * cells + first_j
-    fu, fv = u * cells - i, v * cells - j
-    side = np.where(flat, np.minimum(fv, 1 - fv), np.minimum(fu, 1 - fu))
-    position = np.where(flat, along + fu, (cells - 1 - along) + fv)
+    side = np.where(flat, _inset(fv), _inset(fu))
+    position = np.where(flat, along + fu, (cells - 1 - along) + fv).astype(np.float32)
     end = np.minimum(position, length - position)
     grain = _flat_grain(rng, (256, 512), 12)
     grain = np.where(flat, _per_board(rng, grain, block), _per_board(rng, grain, block.T).T)
@@ -265,7 +280,7 @@ def marble(rng: Rng) -> Surface:
         ((0.20, 0.20, 0.21), (0.55, 0.54, 0.52)),
         ((0.28, 0.36, 0.32), (0.60, 0.66, 0.60)),
     )
-    base, vein = kinds[int(rng.choice(len(kinds), p=(0.34, 0.18, 0.16, 0.12, 0.1, 0.1)))]
+    base, vein = kinds[int(rng.choice(len(kinds), p=(0.38, 0.2, 0.17, 0.12, 0.04, 0.09)))]
     rgb = _stone(rng, (384, 384), _tint(rng, base), _tint(rng, vein))
     return Surface(_material(rgb, float(rng.uniform(0.2, 0.4))), (1.4, 1.4))
 
@@ -311,27 +326,24 @@ def terrazzo(rng: Rng) -> Surface:
     rgb = base * (1 + 0.015 * noise(rng, shape, 30, 30, 2.0))[..., None]
     palette = ((0.55, 0.52, 0.49), (0.40, 0.39, 0.38), (0.72, 0.60, 0.48), (0.88, 0.87, 0.84), (0.60, 0.42, 0.33))
     chosen = np.asarray([palette[i] for i in rng.choice(5, 3, replace=False)], dtype=np.float32)
-    _chips(rng, rgb, 150, (2.5, 7.0), chosen)
+    _chips(rng, rgb, 230, (1.6, 5.0), chosen)
     return Surface(_material(rgb, float(rng.uniform(0.3, 0.5))), (0.8, 0.8))
 
 
-def _joints(
-    across: NDArray[np.floating], ends: NDArray[np.floating], extent: tuple[float, float], width: float
-) -> NDArray[np.floating]:
+def _joints(across: Field, ends: Field, extent: tuple[float, float], width: float) -> Field:
     """1 on the joints between tiles, 0 on them, with a soft edge; `width` in metres."""
     nearest = np.minimum(across * extent[1], ends * extent[0])
     return np.clip((width / 2 - nearest) / 0.0025 + 0.5, 0, 1)
 
 
 def floor_tiles(rng: Rng) -> Surface:
-    """Square or long stone or ceramic tiles on a floor, 30-60 cm."""
-    shape, count = (512, 512), 4
+    """Square stone or ceramic tiles on a floor, 30-60 cm."""
+    shape, count = (384, 384), 4
     size = float(rng.choice([0.3, 0.33, 0.45, 0.6]))
     extent = (count * size, count * size)
     u, v = _grid(shape)
-    i, j = (u * count).astype(np.intp), (v * count).astype(np.intp)
-    fu, fv = u * count - i, v * count - j
-    joint = _joints(np.minimum(fv, 1 - fv) / count, np.minimum(fu, 1 - fu) / count, extent, 0.005)
+    (i, fu), (j, fv) = _cells(u, count), _cells(v, count)
+    joint = _joints(_inset(fv) / count, _inset(fu) / count, extent, 0.006)
     tones: tuple[Color, ...] = (
         (0.70, 0.68, 0.65),
         (0.62, 0.57, 0.51),
@@ -346,7 +358,7 @@ def floor_tiles(rng: Rng) -> Surface:
     tone = 0.03 * _per_board(rng, field, board) + rng.normal(0, 0.018, count * count).astype(np.float32)[board]
     rgb = base * (1 + tone + 0.012 * noise(rng, shape, 60, 60, 2.0))[..., None]
     if rng.random() < 0.22:  # chessboard of two tones
-        other = _tint(rng, (0.33, 0.34, 0.35) if base.mean() > 0.5 else (0.78, 0.77, 0.74))
+        other = _tint(rng, (0.42, 0.42, 0.43) if base.mean() > 0.5 else (0.74, 0.73, 0.70))
         rgb = np.where(((i + j) % 2 == 1)[..., None], rgb / base * other, rgb)
     rgb += joint[..., None] * (_tint(rng, (0.55, 0.53, 0.50), 0.05) * 0.95 - rgb)
     return Surface(_material(rgb, float(rng.uniform(0.3, 0.55))), extent)
@@ -360,11 +372,10 @@ def wall_tiles(rng: Rng) -> Surface:
     height = float(rng.uniform(0.065, 0.1)) if brick else float(rng.uniform(0.1, 0.2))
     extent = (cuts * height * 2, rows * height) if brick else (cuts * height, rows * height)
     u, v = _grid(shape)
-    j = np.minimum((v * rows).astype(np.intp), rows - 1)
-    along = (u * cuts + (0.5 * (j % 2) if brick else 0)) % cuts
-    i = np.minimum(along.astype(np.intp), cuts - 1)
-    fu, fv = along - i, v * rows - j
-    across, ends = np.minimum(fv, 1 - fv) / rows, np.minimum(fu, 1 - fu) / cuts
+    j, fv = _cells(v, rows)
+    shift = np.float32(0.5 / cuts) * (j % 2 if brick else 0)
+    i, fu = _cells((u + shift).astype(np.float32) % 1, cuts)
+    across, ends = _inset(fv) / rows, _inset(fu) / cuts
     tones: tuple[Color, ...] = (
         (0.88, 0.87, 0.85),
         (0.84, 0.82, 0.77),
@@ -381,7 +392,7 @@ def wall_tiles(rng: Rng) -> Surface:
     # Tiles pillow a little towards their joints.
     edge = np.minimum(across * extent[1], ends * extent[0])
     pillow = 1 - np.exp(-edge / 0.004)
-    rgb = base * (1 + tone)[..., None] * _shade(pillow.astype(np.float32), 0.16)
+    rgb = base * (1 + tone)[..., None] * _shade(pillow, 0.16)
     joint = _joints(across, ends, extent, 0.0035)
     grout = _tint(rng, (0.80, 0.79, 0.76) if rng.random() < 0.7 else (0.52, 0.51, 0.50))
     rgb += joint[..., None] * (grout - rgb)
@@ -419,16 +430,13 @@ def concrete(rng: Rng) -> Surface:
 
 def brick(rng: Rng) -> Surface:
     """A brick wall under white paint, or in pale clay."""
-    shape, rows, cuts = (512, 512), 12, 4
+    shape, rows, cuts = (384, 384), 12, 4
     extent = (cuts * 0.25, rows * 0.083)
     u, v = _grid(shape)
     warp = 0.006 * noise(rng, shape, 8, 8, 3.5)
-    y = (v + 0.5 * warp) % 1.0 * rows
-    j = np.minimum(y.astype(np.intp), rows - 1)
-    along = (u + warp / 3 + 0.5 / cuts * (j % 2)) % 1.0 * cuts
-    i = np.minimum(along.astype(np.intp), cuts - 1)
-    fy, fx = y - j, along - i
-    edge = np.minimum(np.minimum(fy, 1 - fy) * 0.083, np.minimum(fx, 1 - fx) * 0.25)
+    j, fy = _cells((v + 0.5 * warp) % 1, rows)
+    i, fx = _cells((u + warp / 3 + np.float32(0.5 / cuts) * (j % 2).astype(np.float32)) % 1, cuts)
+    edge = np.minimum(_inset(fy) * 0.083, _inset(fx) * 0.25)
     body = np.clip((edge - 0.003) / 0.006, 0, 1).astype(np.float32)
     number = j * cuts + i
     rough = noise(rng, shape, 26, 26, 2.2)
