@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gsi_datasets.renderers.errors import RendererError
-from gsi_datasets.renderers.probe import Probe, available, choose, probe
+from gsi_datasets.renderers.probe import REMEDIES, Probe, available, choose, probe
 
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ def create(name: str) -> Renderer:
     # Where the choice is made already (worker processes inherit it), there is no need to try again.
     if name == "auto" or (name == "gl" and not os.environ.get("MUJOCO_GL")):
         name = choose(name)
-    return open_renderer(name, os.environ.get("MUJOCO_GL", "") if name == "gl" else "")
+    try:
+        return open_renderer(name, os.environ.get("MUJOCO_GL", "") if name == "gl" else "")
+    except RendererError as error:
+        raise RendererError(f"{error}; {REMEDIES[name]}") from error
 
 
 def open_renderer(name: str, backend: str = "", lookup: Callable[[str], Asset] | None = None) -> Renderer:
