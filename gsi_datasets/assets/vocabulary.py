@@ -114,6 +114,81 @@ mirror | 镜子 | picture frame
 guitar | 吉他 | guitar
 scale | 秤 | scale
 fan | 风扇 | fan
+pitcher | 水罐 | pitcher
+salad bowl | 沙拉碗 | bowl
+basin | 盆 | bowl
+storage bin | 收纳箱 | box
+gift box | 礼盒 | box
+bread box | 面包箱 | box
+barrel | 木桶 | barrel
+waste bin | 垃圾桶 | basket
+letter tray | 文件托盘 | tray
+butter dish | 黄油碟 | butter dish
+cupcake | 纸杯蛋糕 | bread
+hamburger | 汉堡 | hamburger
+hot dog | 热狗 | hot dog
+steak | 牛排 | steak
+roast chicken | 烤鸡 | roast chicken
+heap of fries | 薯条 | heap of fries
+fork | 叉子 | fork
+spoon | 勺子 | spoon
+coffee press | 法压壶 | coffee maker
+moka pot | 摩卡壶 | coffee maker
+mixer | 厨师机 | coffee maker
+juicer | 榨汁器 | juicer
+rice cooker | 电饭煲 | pot
+table grill | 桌面烤炉 | table grill
+sandwich maker | 三明治机 | sandwich maker
+microwave | 微波炉 | oven
+spice rack | 调料架 | spice rack
+utensil pot | 餐具筒 | pen holder
+paper towel holder | 厨房纸架 | paper towel holder
+towel | 毛巾 | towel
+spray bottle | 喷雾瓶 | bottle
+hairbrush | 发刷 | comb
+lipstick | 口红 | lipstick
+pen | 笔 | pen
+highlighter | 荧光笔 | pen
+ruler | 直尺 | ruler
+tape | 胶带 | tape
+tape measure | 卷尺 | tape
+calendar | 台历 | calendar
+newspaper | 报纸 | newspaper
+watch | 手表 | clock
+weather station | 气象站 | clock
+tablet | 平板电脑 | laptop
+projector | 投影仪 | projector
+printer | 打印机 | printer
+stereo | 音响 | speaker
+flashlight | 手电筒 | flashlight
+drill | 电钻 | drill
+bunch of keys | 钥匙 | bunch of keys
+glasses | 眼镜 | glasses
+pair of shoes | 鞋子 | pair of shoes
+stack of shirts | 一叠衬衫 | towel
+table tennis bat | 乒乓球拍 | table tennis bat
+puzzle cube | 魔方 | toy block
+xylophone | 木琴 | xylophone
+toy plane | 玩具飞机 | toy
+toy train | 玩具火车 | toy
+toy truck | 玩具卡车 | toy
+toy bus | 玩具巴士 | toy
+toy boat | 玩具船 | toy
+toy scooter | 玩具摩托 | toy
+toy tricycle | 玩具三轮车 | toy
+toy forklift | 玩具叉车 | toy
+toy house | 玩具屋 | toy house
+doll house | 玩偶屋 | toy house
+horse figurine | 马摆件 | sculpture
+dog figurine | 狗摆件 | sculpture
+cat figurine | 猫摆件 | sculpture
+snowman | 雪人 | sculpture
+stone lantern | 石灯笼 | lamp
+stone | 石头 | stone
+fire hydrant | 消防栓 | fire hydrant
+fire extinguisher | 灭火器 | fire hydrant
+traffic cone | 路锥 | traffic cone
+fir tree | 圣诞树 | plant
 table | 桌子 | table
 desk | 书桌 | table
 counter | 操作台 | table
@@ -144,6 +219,11 @@ bathtub | 浴缸 | bathtub
 toilet | 马桶 | toilet
 shower | 淋浴间 | bathtub
 fireplace | 壁炉 | fireplace
+dressing table | 梳妆台 | table
+bean bag | 懒人沙发 | chair
+folding screen | 屏风 | folding screen
+step ladder | 梯凳 | step ladder
+laundry basket | 洗衣篮 | basket
 rug | 地毯 | rug
 room | 房间 | room
 """)
