@@ -7,6 +7,7 @@ z = 0 exactly, so that it stands without rocking.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -97,7 +98,7 @@ def tube_hulls(path: ArrayLike, radius: ArrayLike, pieces: int = 4, across: floa
     forward = np.gradient(line, axis=0)
     forward /= np.linalg.norm(forward, axis=1, keepdims=True)
     hulls = []
-    for a, b in zip(ends[:-1], ends[1:], strict=True):
+    for a, b in pairwise(ends):
         points = []
         for i in (a, (a + b) // 2, b):
             side = np.cross(forward[i], (0.0, 1.0, 0.0))

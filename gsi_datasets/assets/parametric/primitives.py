@@ -39,7 +39,7 @@ class Mesh:
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Mesh:
         """The mesh shifted."""
-        return replace(self, vertices=self.vertices + (x, y, z))
+        return replace(self, vertices=self.vertices + np.array([x, y, z]))
 
     def scaled(self, x: float, y: float, z: float) -> Mesh:
         """The mesh stretched about the origin by positive factors."""
@@ -244,6 +244,21 @@ def extrude(outline: ArrayLike, height: float, bevel: float = 0.0, crease: float
     normals = np.repeat([[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]], n, axis=0)
     caps = Mesh(vertices, np.concatenate([triangles[:, ::-1], triangles + n]), normals, np.concatenate([uvs, uvs]))
     return merge(sides, caps)
+
+
+def loft(rings: ArrayLike, crease: float = CREASE) -> Mesh:
+    """Span a skin over cross-sections, with flat ends.
+
+    Args:
+        rings: (R, N, 3) sections with equally many points, counter-clockwise seen from where the last one lies.
+        crease: see `shade`.
+    """
+    points = np.asarray(rings, dtype=float)
+    ends = np.broadcast_to(points[[0, -1]].mean(axis=1, keepdims=True), (2, *points.shape[1:]))
+    points = np.concatenate([ends[:1], points, ends[1:]])
+    points = np.concatenate([points, points[:, :1]], axis=1)
+    grid = np.meshgrid(along(points[1, :]), along(points[:, 0]))
+    return _grid(points, np.stack(grid, axis=2), crease)
 
 
 FACES = ("front", "right", "back", "left", "top", "bottom")

@@ -177,7 +177,7 @@ def cup(asset_id: str, rng: np.random.Generator) -> Asset:
         saucer = plate_section(radius * 1.62, 0.015, 0.004, radius)
         rest = lathe(saucer.profile, 40).painted((0.0, 0.3 * v, 1.0, 0.7 * v))
         mesh = merge(mesh.moved(z=0.004), rest)
-        hulls = [points + (0.0, 0.0, 0.004) for points in hulls] + wedge_hulls(saucer.outer, saucer.inner)
+        hulls = [points + np.array([0.0, 0.0, 0.004]) for points in hulls] + wedge_hulls(saucer.outer, saucer.inner)
         noun = ("teacup on a saucer", "带茶碟的茶杯")
     words = phrase(noun, base, (), trait)
     if noun[0] != "teacup":
@@ -215,7 +215,9 @@ def glass(asset_id: str, rng: np.random.Generator) -> Asset:
         hulls = turned_hulls(outer[outer[:, 1] <= inside[0, 1] + 1e-9])
         start = outer[outer[:, 1] > inside[0, 1]]
         rim = np.concatenate([[[np.interp(inside[0, 1], outer[:, 1], outer[:, 0]), inside[0, 1]]], start])
-        hulls += wedge_hulls(rim, np.concatenate([[[inside[1, 0] * 0.999, inside[0, 1]]], inside[1:] + (0.0, 1e-6)]))
+        hulls += wedge_hulls(
+            rim, np.concatenate([[[inside[1, 0] * 0.999, inside[0, 1]]], inside[1:] + np.array([0.0, 1e-6])])
+        )
         flutes, words = 0, phrase(("glass goblet", "高脚玻璃杯"), color)
     else:
         height, radius = rng.uniform(0.085, 0.13), rng.uniform(0.033, 0.04)
@@ -334,7 +336,8 @@ def teapot(asset_id: str, rng: np.random.Generator) -> Asset:
     span = (section.v_at(0.2 * height), section.v_at(0.8 * height))
     texture, trait, _ = decorate(rng, section, base, span, 2 * np.pi * radius)
     if trait and "inside" in trait[0]:
-        trait = None
+        # What would be the inside of a cup is the lid here.
+        trait = (trait[0].replace("inside", "lid"), trait[1].replace("内壁", "盖子"))
     x0 = -radius * 0.9
     spout_line = curve(
         [(x0, 0.34 * height), (x0 - 0.022, 0.42 * height), (x0 - 0.036, 0.7 * height), (x0 - 0.056, 0.93 * height)], 4
