@@ -219,6 +219,14 @@ def see_after(attempt: Attempt, use: Tools) -> Reason | None:
     return checks.visible(attempt.seen_after.visibility, attempt.candidate.target, "after", fraction, _pixels(attempt))
 
 
+def tell_turn(attempt: Attempt, use: Tools) -> Reason | None:
+    """A turn can be told from other turns, by shape or by look."""
+    if attempt.candidate.operation != "OR":
+        return None
+    target, camera = attempt.after[attempt.candidate.target], attempt.after.camera.resized(256, 256)
+    return checks.turn_can_be_told(target, camera, lambda scene: use.rays.layers(scene).depth)
+
+
 def execute(attempt: Attempt, use: Tools) -> Reason | None:
     """Physics: the target ends where it should, and nothing else moves."""
     ideal, target = attempt.after, attempt.candidate.target
@@ -248,7 +256,7 @@ def execute(attempt: Attempt, use: Tools) -> Reason | None:
     return None
 
 
-STEPS: tuple[Step, ...] = (see_before, ground, touch_nothing, see_after, execute)
+STEPS: tuple[Step, ...] = (see_before, ground, touch_nothing, see_after, tell_turn, execute)
 
 
 def draw(scene: Scene, passed: list[Attempt], renderer: Renderer) -> dict[Scene, NDArray[np.uint8]]:

@@ -27,7 +27,7 @@ _EDGE = 0.25
 # Lamps shine into the half space before them, fading to its rim; shadow maps cover this half angle, degrees.
 _CONE, _SHADOW_CONE = 89.5, 30.0
 # Part of the ambient light that comes from the sky lights and casts shadows, and how far off they are, metres.
-_SKY_SHARE, _SKY_DISTANCE = 0.4, 1.2
+_SKY_SHARE, _SKY_DISTANCE = 0.3, 1.2
 
 
 class GlRenderer:
@@ -219,4 +219,6 @@ def _lamp(view: mujoco.MjvScene, lamp: Light, color: Any, shift: tuple[float, fl
 
 
 def _sky(view: mujoco.MjvScene, key: Light, color: Any, direction: NDArray[np.float64]) -> None:
-    _add_light(view, np.array(key.target) + _SKY_DISTANCE * direction, -direction, color)
+    light = _add_light(view, np.array(key.target) + _SKY_DISTANCE * direction, -direction, color)
+    # Fading to the rim of its half space; a hard rim would draw lines across the walls.
+    light.exponent = 1.0

@@ -147,6 +147,7 @@ class _Writer:
             rgba=[*(shade * channel for channel in material.color), material.opacity],
             specular=specular,
             shininess=shininess,
+            emission=material.emission,
             texuniform=False,
         )
         if material.texture is not None:

@@ -36,6 +36,7 @@ THEMES: dict[str, str] = {
     "dinner": "plate glass bottle bowl candle bread vase pepper_mill salt_shaker tray pot fruit_bowl",
 }
 # Things that are often several, and things that are found in or on others.
+LARGEST = 0.34  # footprint, metres: larger things leave no room for edits
 MANY = {"mug", "cup", "glass", "plate", "bowl", "bottle", "can", "book", "apple", "orange", "pear", "lemon", "candle"}
 MANY |= {"box", "jar", "toy block", "vase", "notebook", "toy car", "crate", "plant"}
 SMALL = ("apple", "orange", "lemon", "pear", "toy block", "salt shaker", "soap", "candle", "can", "sponge", "mug")
@@ -96,11 +97,12 @@ def _catalogue(kind: str) -> dict[str, list[AssetInfo | str]]:
 
     found: dict[str, list[AssetInfo | str]] = {}
     for info in pack.infos().values():
-        if info.kind == "tabletop" and (kind == "all" or info.licence == "CC0-1.0"):
+        fits = info.kind == "tabletop" and max(info.size[:2]) <= LARGEST
+        if fits and (kind == "all" or info.licence == "CC0-1.0"):
             found.setdefault(info.category, []).append(info)
     for family in assets.families():
         sample = assets.info(f"param/{family}/0")
-        if sample.kind == "tabletop":
+        if sample.kind == "tabletop" and max(sample.size[:2]) <= LARGEST:
             found.setdefault(sample.category, []).append(family)
     return found
 
@@ -205,7 +207,7 @@ def _arrange(
         raise ValueError(f"asset {info.id} is used as a table but has no receptacle surface")
     half = np.asarray(surface.half_extents)
     height = table.position[2] + surface.floor
-    stage = np.minimum(half, 0.26 + 0.025 * len(items))
+    stage = np.minimum(half, 0.26 + 0.03 * len(items))
     middle = rng.uniform(-1, 1, 2) * (half - stage) * (0 if surface.round else 1)
     placed: dict[int, SceneObject] = {}
     counts: dict[str, int] = {}
@@ -218,7 +220,7 @@ def _arrange(
             continue
         number = counts.get(item.info.category, 0) + 1
         name = f"{item.info.category.replace(' ', '_')}_{number}"
-        for _ in range(60):
+        for _ in range(120):
             yaw = _yaw(item.info.category, table, azimuth, rng)
             if carrier is None:
                 spot = surface.centre + middle + rng.uniform(-1, 1, 2) * stage

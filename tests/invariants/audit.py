@@ -23,7 +23,7 @@ from gsi_datasets.referring import Described, Expression, resolve
 
 Array = NDArray[np.float64]
 # What a point costs that would be hidden behind the observed surface: no evidence against, little for.
-HIDDEN = 0.35
+HIDDEN = 0.45
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +106,8 @@ def misfit(points: Array, colours: Array, seen: View, instance: int, tolerance: 
     tint = sum(w[:, None] * seen.colour[c] for w, c in zip(weight, corner, strict=True))
     surface, colour = np.where(whole, smooth, surface), np.where(whole[:, None], tint, colour)
     gap = (depth[inside] - surface) / tolerance
-    look = np.minimum(np.abs(colours[inside] - colour).mean(axis=1) / 48, 1)
-    value = np.where(gap < -1, 1.0, np.where(gap > 1, HIDDEN, 0.5 * gap**2 * 0.6 + 0.3 * look))
+    look = np.minimum(np.abs(colours[inside] - colour).mean(axis=1) / 40, 1)
+    value = np.where(gap < -1, 1.0, np.where(gap > 1, HIDDEN, 0.3 * gap**2 + 0.5 * look))
     beside = np.where(gap > 1, HIDDEN, 1.0)
     cost[inside] = np.where(on_object, np.minimum(value, 1), beside)
     return float(cost.mean())
@@ -160,14 +160,20 @@ def measure(row: dict[str, Any]) -> Motion:
     guesses = []
     for value in extra:
         for offset in ((0, 0, 0), (0.015, 0, 0), (-0.015, 0, 0), (0, 0.015, 0), (0, -0.015, 0)):
-            move = np.array(offset) + (np.zeros(3) if operation == "OR" else shift)
-            x = np.array([*move, value])[:free]
-            guesses.append((cost(x, 0.012), len(guesses), x))
+            for start in (shift, np.zeros(3)) if operation == "OR" else (shift,):
+                x = np.array([*(start + offset), value])[:free]
+                guesses.append((cost(x, 0.012), len(guesses), x))
     guesses.sort(key=lambda item: item[:2])
+    if operation == "OR":
+        # The best of every sector: a box turned by half a turn fits as well until the colours are lined up.
+        sectors: dict[int, tuple[float, int, Array]] = {}
+        for guess in guesses:
+            sectors.setdefault(int(np.degrees(guess[2][3]) // 30), guess)
+        guesses = sorted(sectors.values(), key=lambda item: item[:2])
     best: tuple[float, Array] = (np.inf, guesses[0][2])
     steps = np.array([0.008, 0.008, 0.008, 0.06])[:free]
-    for _, _, x in guesses[: 5 if free == 4 else 2]:
-        for tolerance in (0.012, 0.006, 0.004):
+    for _, _, x in guesses[: {"OR": 7, "OS": 4}.get(operation, 2)]:
+        for tolerance in (0.012, 0.006, 0.003):
             simplex = np.vstack([x, x + np.diag(steps)])
             found = minimize(
                 cost,
