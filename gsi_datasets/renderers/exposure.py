@@ -16,14 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 from gsi_datasets.scene import Scene
 
 
-# White under a key light of intensity 1 and the usual ambient of 0.35 stays below white: 0.55 * 1.35 = 0.74 linear.
-EXPOSURE = 0.55
+# White under a key light of intensity 1 and the usual ambient of 0.35 stays below white: 0.64 * 1.35 = 0.86 linear.
+EXPOSURE = 0.64
 
 
 def to_srgb(linear: ArrayLike) -> NDArray[np.float64]:
     """sRGB in [0, 1] of linear values, clipped to [0, 1]."""
     value = np.clip(np.asarray(linear, dtype=np.float64), 0.0, 1.0)
     return np.where(value <= 0.0031308, 12.92 * value, 1.055 * np.maximum(value, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+def to_linear(srgb: ArrayLike) -> NDArray[np.float64]:
+    """Linear values of sRGB in [0, 1]."""
+    value = np.asarray(srgb, dtype=np.float64)
+    return np.where(value <= 0.04045, value / 12.92, ((np.maximum(value, 0.0) + 0.055) / 1.055) ** 2.4)
 
 
 def display_lights(scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
