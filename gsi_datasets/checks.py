@@ -136,7 +136,7 @@ def deviation(ideal: SceneObject, actual: SceneObject) -> Deviation:
     """Distance of box centres, geodesic angle, relative scale error."""
     return Deviation(
         float(np.linalg.norm(ideal.box.centre - actual.box.centre)),
-        rotation_angle(ideal.rotation, actual.rotation),
+        float(rotation_angle(ideal.rotation, actual.rotation)),
         abs(actual.scale / ideal.scale - 1),
     )
 

@@ -138,14 +138,15 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
     with _timed(result, "render"):
         pictures = draw(scene, passed, use.renderer)
     for attempt in passed:
-        source, target, background = (pictures[state] for state in (scene, attempt.after, attempt.background))
-        if reason := visibly_changed(attempt, source, target):
+        images = rows.Pictures(*(pictures[state] for state in (scene, attempt.after, attempt.background)))
+        if reason := visibly_changed(attempt, images):
             rejection = _rejection(attempt, reason)
-            result.rejections.append(replace(rejection, before=encode_png(source), after=encode_png(target)))
+            result.rejections.append(
+                replace(rejection, before=encode_png(images.source), after=encode_png(images.target))
+            )
             continue
         with _timed(result, "encode"):
             number = sum(row.operation == attempt.candidate.operation for row in result.rows)
-            images = rows.Pictures(source, target, background)
             result.rows.append(rows.triplet(spec, split, index, number, attempt, images, use))
     if scene in pictures:
         illustrate(result, encode_png(pictures[scene]))
@@ -165,6 +166,8 @@ def bring_to_rest(scene: Scene, simulator: Simulator, fewest: int) -> tuple[Scen
     from gsi_datasets.simulators.mujoco import supports
 
     for _ in range(4):
+        if len(scene.movable) < fewest:
+            return None, Reason("sparse", f"only {len(scene.movable)} objects found a place and stay there")
         settled = simulator.settle(scene)
         carried = supports(settled)
         fallen = [
@@ -179,8 +182,6 @@ def bring_to_rest(scene: Scene, simulator: Simulator, fewest: int) -> tuple[Scen
         scene = scene.without(*fallen)
         while orphans := [item.name for item in scene.movable if item.support not in scene]:
             scene = scene.without(*orphans)
-        if len(scene.movable) < fewest:
-            return None, Reason("unstable", f"{len(scene.movable)} objects are left standing")
     return None, Reason("unstable", "the scene does not come to rest")
 
 
@@ -265,15 +266,15 @@ def draw(scene: Scene, passed: list[Attempt], renderer: Renderer) -> dict[Scene,
     return dict(zip(states, renderer.render(states), strict=True)) if states else {}
 
 
-def visibly_changed(attempt: Attempt, source: NDArray[np.uint8], target: NDArray[np.uint8]) -> Reason | None:
+def visibly_changed(attempt: Attempt, images: rows.Pictures) -> Reason | None:
     """Filter: the edit can be seen in the pixels of the object."""
     assert attempt.seen_after is not None
     instance = attempt.before[attempt.candidate.target].instance
     mask = (attempt.seen_before.instances == instance) | (attempt.seen_after.instances == instance)
     if attempt.candidate.operation == "OR":
         # A turned object covers much the same pixels: its look must change plainly.
-        return checks.changed_enough(source, target, mask, fraction=0.25, level=24)
-    return checks.changed_enough(source, target, mask)
+        return checks.changed_enough(images.source, images.target, mask, fraction=0.25, level=24)
+    return checks.changed_enough(images.source, images.target, mask)
 
 
 def worth_trying(seen: Layers, name: str) -> bool:
