@@ -8,7 +8,7 @@ from gsi_datasets.assets.asset import Asset, Material, Receptacle
 from gsi_datasets.assets.parametric import textures
 from gsi_datasets.assets.parametric.build import CARDBOARD, CERAMIC, WOOD, Array, Family, assemble, dish, shell
 from gsi_datasets.assets.parametric.hulls import Hulls, box_hull, tray_hulls, tube_hulls, turned_hulls, wedge_hulls
-from gsi_datasets.assets.parametric.primitives import Mesh, Rect, arc, box, curve, lathe, merge, tube
+from gsi_datasets.assets.parametric.primitives import FACES, Mesh, Rect, arc, box, curve, lathe, merge, tube
 from gsi_datasets.assets.parametric.words import Color, accent, bright_enough, named, phrase, pick
 
 
@@ -283,7 +283,7 @@ def crate(asset_id: str, rng: np.random.Generator) -> Asset:
     for i in range(rows):
         z = i * (wide + gap)
         for side in (-1, 1):
-            strip: Rect = (0.0, 0.12 * i + 0.3 * (side > 0), 1.0, 0.12 * i + 0.3 * (side > 0) + 0.3)
+            strip: Rect = (0.0, 0.3 * i, 1.0, 0.3 * i + 0.3)
             run = box((length, board, wide), 0.0012).painted(strip)
             boards.append(run.moved(y=side * (depth - board) / 2, z=z))
             end = box((depth - 2 * board, board, wide), 0.0012).painted(strip).turned("z", np.pi / 2)
@@ -378,7 +378,7 @@ def tray(asset_id: str, rng: np.random.Generator) -> Asset:
         hulls,
         density=WOOD,
         symmetry=2,
-        receptacle=Receptacle("on", floor, (length / 2 - wall, depth / 2 - wall), False, height + stand),
+        receptacle=Receptacle("on", floor, (length / 2 - wall, depth / 2 - wall), False, height),
     )
 
 
@@ -400,7 +400,7 @@ def cardboard_box(asset_id: str, rng: np.random.Generator) -> Asset:
     ink = textures.ink(color.rgb)
     image.lines(0.76, 0.94, 0.12, 2, 0.05, ink)
     image.polygon([(0.56, 0.06), (0.56, 0.14), (0.6, 0.19), (0.64, 0.14), (0.64, 0.06)], ink)
-    image.box(0.0, 0.498, 0.5, 0.502, tuple(0.7 * c for c in color.rgb))
+    image.box(0.0, 0.498, 0.5, 0.502, tuple(0.7 * c for c in color.rgb))  # type: ignore[arg-type]
     lid: Rect = (0.0, 0.5, 0.5, 1.0)
     end: Rect = (0.0, 0.0, 0.5, 0.5)
     side: Rect = (0.5, 0.0, 1.0, 0.5)
@@ -430,9 +430,11 @@ def gift_box(asset_id: str, rng: np.random.Generator) -> Asset:
         textures.dots(image, (0.02, 0.98), pale, 8, 8, 1.0, 0.16)  # type: ignore[arg-type]
     lid = min(0.3 * height, 0.028)
     over = 0.003
+    low: dict[str, Rect] = dict.fromkeys(FACES[:4], (0.0, 0.0, 1.0, (height - lid) / length))
+    high: dict[str, Rect] = dict.fromkeys(FACES[:4], (0.0, 0.0, 1.0, lid / length))
     body = merge(
-        box((length - 2 * over, depth - 2 * over, height - lid), 0.001),
-        box((length, depth, lid), 0.002).painted((0.0, 0.0, 1.0, 0.25)).moved(z=height - lid),
+        box((length - 2 * over, depth - 2 * over, height - lid), 0.001, low),
+        box((length, depth, lid), 0.002, high).moved(z=height - lid),
     )
     wide, thick = 0.12 * length, 0.0008
     bands = [
