@@ -135,12 +135,11 @@ def lamp(asset_id: str, rng: np.random.Generator) -> Asset:
     weave = textures.cloth(rng, textures.plain(cover.rgb, 128, 256), 60)
     cloth = Material(WHITE, weave, roughness=0.95, emission=0.12)
     hood = lathe(ring, 40, rect=(0.0, 0.0, 1.0, 1.0))
-    # A rod carries the shade by three spokes near its top; a round bulb sits on it.
-    rod = lathe([(0.0, tall - 0.004), (0.005, tall - 0.004), (0.005, top - 0.02), (0.0, top - 0.02)], 10)
-    spokes = [
-        tube([(0.0, 0.0, top - 0.021), (high * 0.96, 0.0, top - 0.012)], 0.0015, 6, up=(0.0, 1.0, 0.0)).turned("z", a)
-        for a in (np.pi / 2, np.pi * 7 / 6, np.pi * 11 / 6)
-    ]
+    # A rod carries the shade by a cloth disc set a little below its top.
+    level = top - 0.012
+    inset = float(np.interp(level, [bottom, top], [low, high])) - 0.5 * wall
+    disc = lathe([(0.0, level - 0.001), (inset, level - 0.001), (inset, level), (0.0, level)], 40)
+    rod = lathe([(0.0, tall - 0.004), (0.005, tall - 0.004), (0.005, level), (0.0, level)], 12)
     solid = shape[np.argsort(shape[:, 1], kind="stable")]
     hulls = turned_hulls(np.concatenate([solid, [(0.006, tall + 0.002), (0.006, top - 0.02)]]))
     return assemble(
@@ -149,7 +148,7 @@ def lamp(asset_id: str, rng: np.random.Generator) -> Asset:
         phrase(
             ("table lamp", "台灯"), None, (), (f"{words[0]} and {cover.name} shade", f"带{cover.zh}灯罩、{words[1]}")
         ),
-        [(foot_mesh, material), (hood, cloth), (merge(rod, *spokes), Material(BRASS, roughness=0.35, metallic=1.0))],
+        [(foot_mesh, material), (merge(hood, disc), cloth), (rod, Material(BRASS, roughness=0.35, metallic=1.0))],
         hulls + _sleeve_hulls((low, bottom), (high, top), 0.004),
         density=0.55 * CERAMIC,
         symmetry=0,
@@ -172,7 +171,7 @@ def candle(asset_id: str, rng: np.random.Generator) -> Asset:
     wax = Material(WHITE, textures.speckled(rng, tone, 0.0), roughness=0.45)
     body = lathe(np.concatenate([[(0.0, 0.0)], outer, pool]), 36)
     wick = tube(
-        [(0, 0, height - hollow - 0.002), (0.0006, 0, height + 0.004), (0.0022, 0, height + 0.009)],
+        [(0, 0, height - hollow - 0.002), (0.0003, 0, height + 0.004), (0.0009, 0, height + 0.009)],
         0.001,
         8,
         up=(0, 1, 0),
@@ -251,18 +250,18 @@ def plant(asset_id: str, rng: np.random.Generator) -> Asset:
         [(0.0, soil - 0.004), (rim_radius, soil - 0.004), (rim_radius * 0.7, soil + 0.002), (0.0, soil + 0.004)], 24
     )
     pot_texture = textures.speckled(rng, textures.plain(base.rgb, 64, 64), 0.0)
-    leaves, look, (stem, top) = foliage(rng, kind, rim_radius * 0.8, soil)
+    leaves, look, crown = foliage(rng, kind, rim_radius * 0.8, soil)
     noun = {
         "upright": ("upright plant", "直立绿植"),
         "arching": ("leafy plant", "绿植"),
         "rosette": ("succulent plant", "多肉植物"),
         "bushy": ("bushy plant", "茂密绿植"),
     }[kind]
-    hulls = turned_hulls(outer) + turned_hulls([(stem, height), (stem, top)], 8)
+    hulls = [*turned_hulls(outer), crown]
     return assemble(
         asset_id,
         "plant",
-        Words(f"{noun[0]} in {base.name} pot", f"{base.zh}花盆里的{noun[1]}", "green"),
+        Words(f"{noun[0]} in {base.name} pot", f"{base.zh}花盆里的{noun[1]}"),
         [
             (lathe(profile, 36), Material(WHITE, pot_texture, roughness=0.6)),
             (ground, Material(WHITE, earth, roughness=1.0)),

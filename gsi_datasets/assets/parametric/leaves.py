@@ -45,7 +45,6 @@ def blades(
     widest, blunt = shape
     growing = np.sin(0.5 * np.pi * np.minimum(t / widest, 1.0)) ** 0.8
     half = growing * (1 - np.maximum((t - widest) / (1 - widest), 0.0) ** (1 / blunt + 0.6))
-    half[0] = 0.12
     half = 0.5 * width[:, None] * half
     lean = np.concatenate([angle[:, :1], 0.5 * (angle[:, 1:] + angle[:, :-1]), angle[:, -1:]], axis=1)
     cos, sin = np.cos(heading)[:, None], np.sin(heading)[:, None]
@@ -90,9 +89,7 @@ def leaf_texture(rng: np.random.Generator, kind: str) -> textures.Texture:
     return textures.to_texture(image * (0.85 + 0.2 * v))
 
 
-def foliage(
-    rng: np.random.Generator, kind: str, radius: float, soil: float
-) -> tuple[Mesh, Material, tuple[float, float]]:
+def foliage(rng: np.random.Generator, kind: str, radius: float, soil: float) -> tuple[Mesh, Material, Array]:
     """All leaves of a plant.
 
     Args:
@@ -102,7 +99,7 @@ def foliage(
         soil: its height, metres.
 
     Returns:
-        The leaves, their surface, and radius and top of an upright rod that stands for them in collisions.
+        The leaves, their surface, and the corners of a convex piece around them, (P, 3), for collisions.
     """
 
     def turns(count: int) -> Array:
@@ -199,5 +196,14 @@ def foliage(
         # Leaves that hang down stop above the ground.
         z = mesh.vertices[:, 2]
         mesh = mesh.bent(np.column_stack([mesh.vertices[:, :2], np.maximum(z, 0.3 * soil)]), np.radians(70.0))
-    top = float(mesh.vertices[:, 2].max())
-    return mesh, Material(WHITE, leaf_texture(rng, kind), roughness=0.6), (min(0.02, 0.5 * radius), top)
+    return mesh, Material(WHITE, leaf_texture(rng, kind), roughness=0.6), _outermost(mesh.vertices)
+
+
+def _outermost(points: Array) -> Array:
+    """Of many points, (N, 3), those that lie farthest out in some direction; the axes are among the directions."""
+    count = 90
+    z = 1 - (2 * np.arange(count) + 1) / count
+    angle = np.arange(count) * 2.39996
+    spread = np.column_stack([np.sqrt(1 - z**2) * np.cos(angle), np.sqrt(1 - z**2) * np.sin(angle), z])
+    directions = np.concatenate([np.eye(3), -np.eye(3), spread])
+    return points[np.unique(np.argmax(points @ directions.T, axis=0))]
