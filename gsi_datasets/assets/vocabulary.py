@@ -63,6 +63,10 @@ pear | 梨 | apple
 banana | 香蕉 | banana
 bread | 面包 | bread
 cake | 蛋糕 | bread
+donut | 甜甜圈 | bread
+cheese | 奶酪 | cheese
+tomato | 番茄 | apple
+pumpkin | 南瓜 | pumpkin
 teapot | 茶壶 | teapot
 kettle | 水壶 | teapot
 coffee maker | 咖啡机 | coffee maker

@@ -14,6 +14,7 @@ from gsi_datasets.assets.parametric import (
     decor,
     desk,
     food,
+    market,
     printed,
     structures,
     tableware,
@@ -31,6 +32,7 @@ FAMILIES: dict[str, Family] = {
     **decor.FAMILIES,
     **desk.FAMILIES,
     **toys.FAMILIES,
+    **market.FAMILIES,
     **structures.FAMILIES,
 }
 

@@ -71,6 +71,12 @@ def wedge_hulls(outer: ArrayLike, inner: ArrayLike, sectors: int = 0) -> Hulls:
     return hulls
 
 
+def ring_hulls(section: ArrayLike, sectors: int) -> Hulls:
+    """A ring of convex cross-section, (P, 2) of (radius, z), as `sectors` pieces."""
+    line, around = np.asarray(section, dtype=float), _circle(sectors)
+    return [_ring(line, np.stack([around[i], around[(i + 1) % sectors]])) for i in range(sectors)]
+
+
 def tray_hulls(size: Sequence[float], wall: float, floor: float) -> Hulls:
     """An open box of outer `size` with walls and a floor of given thickness, standing on z = 0."""
     x, y, z = size[0] / 2, size[1] / 2, size[2]

@@ -283,7 +283,10 @@ def box(size: Sequence[float], bevel: float = 0.0, atlas: dict[str, Rect] | None
         "top": ((0, 0, 1), (1, 0, 0), (0, 1, 0)),
         "bottom": ((0, 0, -1), (1, 0, 0), (0, -1, 0)),
     }
-    vertices, normals, uvs, faces = [], [], [], []
+    vertices: list[Array] = []
+    normals: list[Array] = []
+    uvs: list[tuple[float, float]] = []
+    faces: list[tuple[int, int, int]] = []
     corner: dict[tuple[int, tuple[int, ...]], int] = {}
     for number, name in enumerate(FACES):
         out, right, up = (np.array(axis, dtype=float) for axis in frames[name])

@@ -35,7 +35,8 @@ def noise(rng: np.random.Generator, height: int, width: int, rows: int, columns:
     grid = rng.standard_normal((rows + 3, columns)).astype(np.float32)
     grid = np.concatenate([grid[:, -2:], grid, grid[:, :2]], axis=1)
     span = (2.0, 1.0, 2.0 + columns, 1.0 + rows)
-    return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC, box=span)) * 1.3
+    field = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC, box=span)
+    return np.float32(1.3) * np.asarray(field, dtype=np.float32)
 
 
 def speckled(rng: np.random.Generator, image: NDArray[np.floating], share: float, dark: float = 0.45) -> Texture:
@@ -159,9 +160,9 @@ def paper(rng: np.random.Generator, image: NDArray[np.floating], amount: float =
     return to_texture(image * tone[..., None])
 
 
-def brushed(rng: np.random.Generator, color: RGB, height: int = 64, width: int = 64) -> Texture:
+def brushed(rng: np.random.Generator, color: RGB, height: int = 192, width: int = 64) -> Texture:
     """Metal with fine streaks running around."""
-    tone = 1 + 0.035 * noise(rng, height, width, height - 4, 3)
+    tone = 1 + 0.014 * rng.standard_normal((height, 1)) + 0.008 * noise(rng, height, width, height - 4, 5)
     return to_texture(plain(color, height, width) * tone[..., None])
 
 
@@ -242,3 +243,10 @@ def _bytes(color: Sequence[float]) -> tuple[int, int, int]:
 def _rows(span: tuple[float, float], height: int) -> tuple[int, int]:
     """First and last row between two heights in v."""
     return round((1 - span[1]) * height), round((1 - span[0]) * height)
+
+
+def swatches(colors: Sequence[RGB]) -> tuple[Texture, list[tuple[float, float, float, float]]]:
+    """A strip of plain colours, and the rectangle (u0, v0, u1, v1) inside each, for parts without a pattern."""
+    strip = np.repeat(np.asarray(colors, dtype=np.float32)[None], 4, axis=0).repeat(8, axis=1)
+    count = len(colors)
+    return to_texture(strip), [((i + 0.4) / count, 0.4, (i + 0.6) / count, 0.6) for i in range(count)]

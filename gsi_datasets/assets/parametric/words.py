@@ -66,10 +66,10 @@ def pick(rng: np.random.Generator, names: Sequence[str] = COLORS) -> Color:
 def accent(rng: np.random.Generator, base: Color) -> Color:
     """A second colour that stands out from the first and has a different name."""
     near = {
-        "red": {"orange", "pink", "brown", "purple"},
+        "red": {"orange", "pink", "brown", "purple", "green"},
         "orange": {"red", "yellow", "brown", "pink", "beige"},
         "yellow": {"orange", "beige", "white"},
-        "green": {"turquoise", "grey", "brown", "black"},
+        "green": {"turquoise", "grey", "brown", "black", "red"},
         "turquoise": {"green", "blue", "grey"},
         "blue": {"turquoise", "purple", "black", "grey"},
         "purple": {"blue", "pink", "red", "black", "grey", "brown"},
