@@ -62,14 +62,14 @@ def blades(
     near, far = index[:, :-1], index[:, 1:]
     a, b, c, d = near, np.roll(near, -1, axis=2), np.roll(far, -1, axis=2), far
     faces = np.concatenate([np.stack([a, c, b], axis=-1).reshape(-1, 3), np.stack([a, d, c], axis=-1).reshape(-1, 3)])
-    return shade(points.reshape(-1, 3), faces, uvs.reshape(-1, 2), np.radians(60.0))
+    return shade(points.reshape(-1, 3), faces, uvs.reshape(-1, 2), np.radians(30.0))
 
 
 def leaf_texture(rng: np.random.Generator, kind: str) -> textures.Texture:
     """Green with a lighter midrib, banded for upright blades; now and then with pale edges."""
     green = np.array(named(rng, "green").rgb) * (0.95, 1.0, 0.75)
     if kind == "rosette":
-        green = 0.55 * green + 0.45 * np.array([0.70, 0.80, 0.66])
+        green = 0.3 * green + 0.7 * np.array([0.70, 0.84, 0.64])
     image: Array = np.broadcast_to(green, (128, 32, 3))
     across = np.abs((np.arange(32) + 0.5) / 16 - 1)[None, :, None]
     v = (1 - (np.arange(128) + 0.5) / 128)[:, None, None]
@@ -195,7 +195,7 @@ def foliage(rng: np.random.Generator, kind: str, radius: float, soil: float) -> 
     if low < 0.3 * soil:
         # Leaves that hang down stop above the ground.
         z = mesh.vertices[:, 2]
-        mesh = mesh.bent(np.column_stack([mesh.vertices[:, :2], np.maximum(z, 0.3 * soil)]), np.radians(70.0))
+        mesh = mesh.bent(np.column_stack([mesh.vertices[:, :2], np.maximum(z, 0.3 * soil)]), np.radians(30.0))
     return mesh, Material(WHITE, leaf_texture(rng, kind), roughness=0.6), _outermost(mesh.vertices)
 
 
