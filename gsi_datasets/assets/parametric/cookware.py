@@ -77,7 +77,13 @@ def pot(asset_id: str, rng: np.random.Generator) -> Asset:
             receptacle=dish(section, "in"),
         )
     top = float(section.outer[-1, 1])
-    dome = [(0.0, top), (radius + 0.002, top), (radius + 0.002, top + 0.003), (0.7 * radius, top + 0.016), (0.0, top + 0.021)]
+    dome = [
+        (0.0, top),
+        (radius + 0.002, top),
+        (radius + 0.002, top + 0.003),
+        (0.7 * radius, top + 0.016),
+        (0.0, top + 0.021),
+    ]
     knob = [(0.0, top + 0.018), (0.008, top + 0.018), (0.007, top + 0.028), (0.017, top + 0.034), (0.017, top + 0.04)]
     knob_mesh = lathe([*knob, (0.013, top + 0.044), (0.0, top + 0.045)], 20)
     lid_hulls = turned_hulls([*dome[1:4], (0.012, top + 0.021)]) + turned_hulls([*knob[3:], (0.013, top + 0.045)], 12)
@@ -219,7 +225,9 @@ def salt_shaker(asset_id: str, rng: np.random.Generator) -> Asset:
 def pepper_mill(asset_id: str, rng: np.random.Generator) -> Asset:
     """A turned mill of wood or painted wood."""
     height, radius = rng.uniform(0.13, 0.22), rng.uniform(0.024, 0.03)
-    if rng.random() < 0.5:
+    # Grain shows which way a wooden one is turned.
+    grain = rng.random() < 0.5
+    if grain:
         color, texture = wooden(rng)
     else:
         color = pick(rng, ["black", "red", "white", "green", "blue"])
@@ -235,10 +243,14 @@ def pepper_mill(asset_id: str, rng: np.random.Generator) -> Asset:
     body = lathe(np.concatenate([[(0.0, 0.0)], outline, [(0.0, 0.925 * height)]]), 32)
     top = lathe(np.concatenate([[(0.0, 0.915 * height), (0.012, 0.915 * height)], knob]), 20)
     steel = Material((0.62, 0.62, 0.64), roughness=0.3)
-    hulls = turned_hulls(outline) + turned_hulls(np.concatenate([[(0.01, 0.92 * height)], knob[:-1], [(0.002, height)]]), 12)
+    hulls = turned_hulls(outline) + turned_hulls(
+        np.concatenate([[(0.01, 0.92 * height)], knob[:-1], [(0.002, height)]]), 12
+    )
     words = phrase(("pepper mill", "胡椒研磨器"), color, [("tall", "高的")] if height > 0.18 else [])
     material = Material((1.0, 1.0, 1.0), texture, roughness=0.45)
-    return assemble(asset_id, "pepper mill", words, [(body, material), (top, steel)], hulls, density=WOOD, symmetry=0)
+    symmetry = 1 if grain else 0
+    parts = [(body, material), (top, steel)]
+    return assemble(asset_id, "pepper mill", words, parts, hulls, density=WOOD, symmetry=symmetry)
 
 
 FAMILIES: dict[str, Family] = {
