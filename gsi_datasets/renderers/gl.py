@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset
 from gsi_datasets.renderers.errors import RendererError
-from gsi_datasets.renderers.exposure import display_lights
+from gsi_datasets.renderers.exposure import developed
+from gsi_datasets.renderers.lamps import CONE, Lamp, lamps
 from gsi_datasets.renderers.mjscene import FAR, NEAR, DrawModel
-from gsi_datasets.renderers.sampling import disc, frame, hemisphere, pixel
-from gsi_datasets.scene import Camera, Light, Scene
+from gsi_datasets.renderers.sampling import pixel
+from gsi_datasets.scene import Camera, Scene
 
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class GlRenderer:
             spec.visual.global_.offwidth, spec.visual.global_.offheight = width, height
             spec.visual.quality.offsamples = 0
             spec.visual.quality.shadowsize = self._shadow_size
-            spec.visual.map.shadowscale = _SHADOW_CONE / _CONE
+            spec.visual.map.shadowscale = _SHADOW_CONE / CONE
 
         if self._drawn is not None:
             self._drawn.context.free()
@@ -120,26 +121,17 @@ class GlRenderer:
         positions, rotations = union.place(scene)
         data.geom_xpos[:], data.geom_xmat[:] = positions, rotations.reshape(-1, 9)
         nothing = mujoco.MjvPerturb(), mujoco.MjvCamera()
-        mujoco.mjv_updateScene(
-            union.model, data, mujoco.MjvOption(), *nothing, mujoco.mjtCatBit.mjCAT_ALL.value, view
-        )
-        ambient, steps = display_lights(scene)
+        mujoco.mjv_updateScene(union.model, data, mujoco.MjvOption(), *nothing, mujoco.mjtCatBit.mjCAT_ALL.value, view)
         window = mujoco.MjrRect(0, 0, width, height)
         pixels = np.empty((height, width, 3), dtype=np.uint8)
         total = np.zeros(pixels.shape, dtype=np.uint32)
         for index in range(self._samples):
             _aim(view, scene.camera, pixel(index, self._samples))
-            view.nlight = 0
-            _ambient(view, (1.0 - _SKY_SHARE) * ambient)
-            for light, step in zip(scene.lights, steps, strict=True):
-                _lamp(view, light, step, disc(index, self._samples))
-            if scene.lights:
-                _sky(view, scene.lights[0], 2.0 * _SKY_SHARE * ambient, hemisphere(index, self._samples))
+            _shine(view, *lamps(scene, index, self._samples))
             mujoco.mjr_render(window, view, context)
             mujoco.mjr_readPixels(pixels, None, window, context)
             total += pixels
-        mean = (total + self._samples // 2) // self._samples
-        return np.ascontiguousarray(mean[::-1].astype(np.uint8))
+        return np.ascontiguousarray(developed(total, self._samples)[::-1])
 
 
 class _Uploaded(NamedTuple):
@@ -187,38 +179,19 @@ def _aim(view: mujoco.MjvScene, camera: Camera, shift: tuple[float, float]) -> N
         eye.frustum_near, eye.frustum_far = NEAR, FAR
 
 
-def _add_light(view: mujoco.MjvScene, position: Any, direction: Any, diffuse: Any) -> Any:
+def _shine(view: mujoco.MjvScene, ambient: NDArray[np.float64], lit: list[Lamp]) -> None:
+    """Set the lights; the first carries the ambient light and nothing else."""
     import mujoco
 
-    light = view.lights[view.nlight]
-    view.nlight += 1
-    light.headlight, light.type, light.texid = False, mujoco.mjtLightType.mjLIGHT_SPOT, -1
-    light.pos[:], light.dir[:] = position, direction
-    light.attenuation[:], light.cutoff, light.exponent = (1.0, 0.0, 0.0), _CONE, 0.0
-    light.ambient[:], light.diffuse[:], light.specular[:] = np.zeros(3), diffuse, np.zeros(3)
-    light.castshadow = True
-    return light
-
-
-def _ambient(view: mujoco.MjvScene, color: Any) -> None:
-    import mujoco
-
-    light = _add_light(view, np.zeros(3), np.array([0.0, 0.0, -1.0]), np.zeros(3))
+    view.nlight = 1 + len(lit)
+    for light in view.lights[: view.nlight]:
+        light.headlight, light.texid, light.cutoff = False, -1, CONE
+        light.type, light.ambient[:] = mujoco.mjtLightType.mjLIGHT_SPOT, 0.0
+    first, *others = view.lights[: view.nlight]
     # A spot's cone would cut off its ambient part too.
-    light.type, light.ambient[:], light.castshadow = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, color, False
-
-
-def _lamp(view: mujoco.MjvScene, lamp: Light, color: Any, shift: tuple[float, float]) -> None:
-    target, position = np.array(lamp.target), np.array(lamp.position)
-    right, up, forward = frame(target - position)
-    position = position + lamp.radius * (shift[0] * right + shift[1] * up)
-    light = _add_light(view, position, forward, color)
-    distance = float(np.linalg.norm(target - position))
-    light.attenuation[:], light.exponent = (0.0, 0.0, 1.0 / distance**2), 1.0
-    light.specular[:], light.castshadow = color, lamp.shadows
-
-
-def _sky(view: mujoco.MjvScene, key: Light, color: Any, direction: NDArray[np.float64]) -> None:
-    light = _add_light(view, np.array(key.target) + _SKY_DISTANCE * direction, -direction, color)
-    # Fading to the rim of its half space; a hard rim would draw lines across the walls.
-    light.exponent = 1.0
+    first.type, first.dir[:], first.attenuation[:] = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, (0, 0, -1), (1, 0, 0)
+    first.ambient[:], first.diffuse[:], first.specular[:], first.castshadow = ambient, 0.0, 0.0, False
+    for light, lamp in zip(others, lit, strict=True):
+        light.pos[:], light.dir[:] = lamp.position, lamp.direction
+        light.diffuse[:], light.specular[:], light.castshadow = lamp.diffuse, lamp.specular, lamp.shadow
+        light.attenuation[:], light.exponent = lamp.attenuation, lamp.exponent

@@ -18,7 +18,7 @@ GL_BACKENDS = ("egl", "osmesa")
 REMEDIES = {
     "gl": "install Mesa: apt install libosmesa6, or libegl1 libgl1 libgl1-mesa-dri",
     "warp": "pip install 'gsi-bench[sim]'",
-    "photo": "pip install 'gsi-bench[photo]' and apt install libatomic1",
+    "photo": "pip install 'gsi-bench[photo]' and apt install libatomic1 libllvm19 (an LLVM older than 17 will not do)",
 }
 
 

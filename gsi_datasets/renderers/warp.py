@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset
-from gsi_datasets.renderers.exposure import display_lights
+from gsi_datasets.renderers.exposure import developed
+from gsi_datasets.renderers.lamps import CONE, Lamp, lamps
 from gsi_datasets.renderers.mjscene import DrawModel
-from gsi_datasets.renderers.sampling import disc, frame, hemisphere, pixel
+from gsi_datasets.renderers.sampling import pixel
 from gsi_datasets.scene import Camera, Scene
 
 
@@ -20,12 +21,8 @@ if TYPE_CHECKING:
     import mujoco
 
 Array = NDArray[np.float64]
-# Lamps shine into the half space before them; half angle, degrees.
-_CONE = 89.5
-# Part of the ambient light that comes from the sky light and casts shadows.
-_SKY_SHARE = 0.4
-# Lamps of a compiled kernel: another number compiles another kernel, for some seconds, so few numbers are used.
-_LAMPS = 2
+# Lights of a compiled kernel, the sky's included: another number takes another compilation, of some seconds.
+_SLOTS = 3
 
 
 class WarpRenderer:
@@ -55,10 +52,10 @@ class WarpRenderer:
         if not scenes:
             return []
         size = scenes[0].camera.width, scenes[0].camera.height
-        lamps = max(_LAMPS, *(len(scene.lights) for scene in scenes))
+        slots = max(_SLOTS, *(1 + len(scene.lights) for scene in scenes))
         drawn = self._drawn
-        if drawn is None or (drawn.size, drawn.lamps) != (size, lamps) or not drawn.union.covers(scenes):
-            drawn = self._drawn = self._upload(scenes, size, lamps)
+        if drawn is None or (drawn.size, drawn.slots) != (size, slots) or not drawn.union.covers(scenes):
+            drawn = self._drawn = self._upload(scenes, size, slots)
         return [self._draw(scene, drawn) for scene in scenes]
 
     def versions(self) -> dict[str, str]:
@@ -68,7 +65,7 @@ class WarpRenderer:
         packages = ("mujoco", "mujoco-warp", "warp-lang")
         return {name: version(name) for name in packages} | {"device": str(self._warp.get_device().name)}
 
-    def _upload(self, scenes: Sequence[Scene], size: tuple[int, int], lamps: int) -> _Uploaded:
+    def _upload(self, scenes: Sequence[Scene], size: tuple[int, int], slots: int) -> _Uploaded:
         """Compile the states and build what rays need: trees of the meshes, textures, buffers."""
         import mujoco
         import mujoco_warp
@@ -76,9 +73,11 @@ class WarpRenderer:
         def prepare(spec: mujoco.MjSpec) -> None:
             spec.visual.headlight.active = 0
             spec.worldbody.add_camera(resolution=size)
-            # Lamps, then the sky. All are set anew for each pass; their kind is compiled in.
-            for _ in range(lamps + 1):
-                spec.worldbody.add_light(attenuation=[0.0, 0.0, 1.0])
+            # Set anew for each pass; their number, and that they are spots with a falloff, is compiled in.
+            for _ in range(slots):
+                spec.worldbody.add_light(
+                    type=mujoco.mjtLightType.mjLIGHT_SPOT, attenuation=[0.0, 0.0, 1.0], cutoff=CONE
+                )
 
         self._drawn = None
         union = DrawModel(scenes, self._lookup, prepare=prepare)
@@ -90,12 +89,12 @@ class WarpRenderer:
             shadow_light_fraction=0.0, enable_backface_culling=False, use_fast_math=False,
         )  # fmt: skip
         model, data = mujoco_warp.put_model(union.model), mujoco_warp.put_data(union.model, data)
-        return _Uploaded(union, model, data, context, size, lamps)
+        return _Uploaded(union, model, data, context, size, slots)
 
     def _draw(self, scene: Scene, drawn: _Uploaded) -> NDArray[np.uint8]:
         import mujoco_warp
 
-        union, model, data, context, (width, height), lamps = drawn
+        union, model, data, context, (width, height), slots = drawn
         positions, rotations = union.place(scene)
         _assign(data.geom_xpos, positions)
         _assign(data.geom_xmat, rotations)
@@ -105,12 +104,12 @@ class WarpRenderer:
         _assign(data.cam_xmat, scene.camera.extrinsics[:3, :3].T * [1.0, -1.0, -1.0])
         total = np.zeros((height, width, 3), dtype=np.uint32)
         for index in range(self._samples):
-            context.ray.assign(_rays(scene.camera, pixel(index, self._samples)))
-            _Lights(scene, lamps, index, self._samples).assign(model, data)
+            _assign(context.ray, _rays(scene.camera, pixel(index, self._samples)))
+            _shine(*lamps(scene, index, self._samples), slots, model, data)
             mujoco_warp.render(model, data, context)
             packed = context.rgb_data.numpy()[0].reshape(height, width, 1)
             total += (packed >> np.array([16, 8, 0], dtype=np.uint32)) & 255
-        return ((total + self._samples // 2) // self._samples).astype(np.uint8)
+        return developed(total, self._samples)
 
 
 class _Uploaded(NamedTuple):
@@ -121,31 +120,39 @@ class _Uploaded(NamedTuple):
     data: Any
     context: Any
     size: tuple[int, int]
-    lamps: int
+    slots: int
 
 
-class _Lights:
-    """The lamps of one pass, then the sky light; ambient light is the first lamp's."""
-
-    def __init__(self, scene: Scene, lamps: int, index: int, count: int) -> None:
-        ambient, steps = display_lights(scene)
-        self.active = np.zeros(lamps + 1, dtype=bool)
-        self.shadow, self.kind, self.exponent = self.active.copy(), np.zeros(lamps + 1, int), np.ones(lamps + 1)
-        self.position, self.direction = np.zeros((lamps + 1, 3)), np.tile([0.0, 0.0, -1.0], (lamps + 1, 1))
-        self.diffuse, self.specular, self.attenuation = (np.zeros((lamps + 1, 3)) for _ in range(3))
+def _shine(ambient: Array, lit: list[Lamp], slots: int, model: Any, data: Any) -> None:
+    """Write the lights to the device; those of the compiled slots that are not needed are switched off."""
+    spare = slots - len(lit)
+    dark = Lamp(np.zeros(3), np.array([0.0, 0.0, -1.0]), np.zeros(3), np.zeros(3), (1.0, 0.0, 0.0), 0.0, False)
+    columns = [np.array(column) for column in zip(*lit, *[dark] * spare, strict=True)]
+    position, direction, diffuse, specular, attenuation, exponent, shadow = columns
+    _assign(data.light_xpos, position)
+    _assign(data.light_xdir, direction)
+    _assign(model.light_diffuse, diffuse)
+    _assign(model.light_specular, specular)
+    _assign(model.light_attenuation, attenuation)
+    _assign(model.light_exponent, exponent)
+    _assign(model.light_castshadow, shadow)
+    # Ambient light reaches everywhere, whichever slot carries it.
+    _assign(model.light_ambient, np.stack([ambient] + [np.zeros(3)] * (slots - 1)))
+    _assign(model.light_active, np.arange(slots) < max(len(lit), 1))
 
 
 def _quiet_warp() -> Any:
     """Warp, without its banner and compiler notes on the terminal."""
     warp = importlib.import_module("warp")
-    warp.config.quiet = True
+    warp.config.log_level = warp.LOG_ERROR
     warp.init()
     return warp
 
 
 def _assign(array: Any, values: Any) -> None:
-    """Write into a Warp array of one world."""
-    array.assign(np.ascontiguousarray(values, dtype=np.float32).reshape(array.numpy().shape))
+    """Write into a Warp array of one world; types and shapes follow the array."""
+    held = array.numpy()
+    array.assign(np.ascontiguousarray(values, dtype=held.dtype).reshape(held.shape))
 
 
 def _rays(camera: Camera, shift: tuple[float, float]) -> NDArray[np.float32]:

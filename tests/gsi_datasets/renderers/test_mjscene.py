@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gsi_datasets.renderers import sampling
-from gsi_datasets.renderers.exposure import EXPOSURE, display_lights, to_srgb
+from gsi_datasets.renderers.exposure import EXPOSURE, HEADROOM, developed, display_lights, eased, to_linear, to_srgb
 from gsi_datasets.renderers.mjscene import DrawModel, subdivided
 from gsi_datasets.scene import Light
 from tests.gsi_datasets.renderers import toys
@@ -107,4 +107,14 @@ def test_display_light_meets_linear_light_at_both_ends() -> None:
     np.testing.assert_allclose(ambient, to_srgb(EXPOSURE * np.array(scene.ambient)))
     lit = EXPOSURE * (np.array(scene.ambient) + np.array(key.color) + 0.3)
     np.testing.assert_allclose(ambient + steps.sum(axis=0), to_srgb(lit))
-    assert (ambient + steps.sum(axis=0) < 1).all()
+
+
+def test_highlights_are_eased_into_white() -> None:
+    shown = eased(np.linspace(0, 1 / HEADROOM, 200))
+    assert (np.diff(shown) > 0).all()
+    assert (shown < 1).all()
+    np.testing.assert_allclose(eased([0.0, 0.3, 0.8]), [0.0, 0.3, 0.8])
+    # Middle grey, drawn with headroom in three passes that differ a little, is middle grey.
+    total = np.uint32([3 * 0.5 * 255 * HEADROOM - 2, 3 * 0.5 * 255 * HEADROOM + 2])
+    np.testing.assert_allclose(developed(total, 3), 127.5, atol=1.6)
+    np.testing.assert_allclose(to_linear(to_srgb([0.0, 0.001, 0.2, 1.0])), [0.0, 0.001, 0.2, 1.0])
