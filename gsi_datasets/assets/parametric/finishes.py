@@ -49,11 +49,6 @@ def paint(rgb: RGB, roughness: float = 0.5) -> Material:
     return Material(rgb, roughness=roughness)
 
 
-def steel(rng: np.random.Generator) -> Material:
-    """Brushed steel, streaks running around."""
-    return Material(WHITE, textures.brushed(rng, STEEL), roughness=0.32, metallic=1.0)
-
-
 def grained(rng: np.random.Generator, rgb: RGB, roughness: float = 0.55) -> Material:
     """Wood, the grain running along u."""
     return Material(WHITE, textures.wood(rng, rgb), roughness=roughness)
