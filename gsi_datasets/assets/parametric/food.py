@@ -211,7 +211,7 @@ def lemon(asset_id: str, rng: np.random.Generator) -> Asset:
     color = ripe(rng, "lemon")
     body = _laid(lathe(profile, 32, crease=1.2), 0.93 * radius)
     texture = skin(rng, color.rgb, pores=0.03)
-    coarse = _laid(lathe(profile[::2], 12), 0.93 * radius).vertices
+    coarse = _laid(lathe(profile[::2], 24), 0.93 * radius).vertices
     material = Material((1.0, 1.0, 1.0), texture, roughness=0.42)
     words = phrase(("lemon", "柠檬"), color)
     turn = rng.uniform(0, 2 * np.pi)
