@@ -164,8 +164,6 @@ def english(expression: Expression) -> str:
 
 def chinese(expression: Expression, caption_zh: str) -> str:
     """The Chinese noun phrase; `caption_zh` is used where the English one uses the caption."""
-    if expression.caption:
-        noun = caption_zh
-    else:
-        noun = CATEGORIES[expression.category].zh if expression.category else "物体"
+    category_zh = CATEGORIES[expression.category].zh if expression.category else "物体"
+    noun = caption_zh if expression.caption else category_zh
     return CHINESE[expression.criterion].format(noun=noun) if expression.criterion else noun

@@ -54,7 +54,7 @@ def test_a_bad_spec_is_one_error_that_names_file_and_field(tmp_path: Path, text:
 def test_unknown_names_and_missing_files_say_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="gsi_syn_table"):
         load_spec("gsi_syn_tabel")
-    with pytest.raises(SpecError, match="missing.yaml"):
+    with pytest.raises(SpecError, match=r"missing\.yaml"):
         load_spec(tmp_path / "missing.yaml")
 
 
