@@ -15,10 +15,11 @@ from gsi_datasets.scene import Scene
 Array = NDArray[np.float64]
 # Lamps shine into the half space before them, fading to its rim; half angle, degrees.
 CONE = 89.5
-# Part of the ambient light that comes from the sky light and casts shadows, and how far off that is, metres.
-_SKY_SHARE, _SKY_DISTANCE = 0.28, 1.2
-# What the sky light needs so that a surface lit from all its places is as bright as by ambient light.
-_SKY_GAIN = 1.6
+# Parts of the ambient light that reach everywhere, and that come from the sky light, which casts shadows. Together
+# they make open surfaces a little brighter, as light does that bounces off what is near, and corners darker.
+_EVERYWHERE, _SKY = 0.84, 0.38
+# How far off the sky light is, metres.
+_SKY_DISTANCE = 1.2
 # Falloff with the angle: light that is halved looks more than half as bright.
 _FADE = 0.8
 
@@ -62,6 +63,5 @@ def lamps(scene: Scene, index: int, count: int) -> tuple[Array, list[Lamp]]:
         found.append(Lamp(place, forward, step, step, falloff, _FADE, light.shadows))
     toward = hemisphere(index, count)
     place = np.array(scene.lights[0].target) + _SKY_DISTANCE * toward
-    sky = _SKY_GAIN * _SKY_SHARE * ambient
-    found.append(Lamp(place, -toward, sky, np.zeros(3), (1.0, 0.0, 0.0), _FADE, True))
-    return (1.0 - _SKY_SHARE) * ambient, found
+    found.append(Lamp(place, -toward, _SKY * ambient, np.zeros(3), (1.0, 0.0, 0.0), _FADE, True))
+    return _EVERYWHERE * ambient, found

@@ -89,6 +89,7 @@ def ambient_path(mi: Any) -> type:
                 escaped = active & (depth > 0) & (~si.is_valid() | (matt & (si.t > REACH)))
                 result[escaped] += throughput * self.ambient
                 active &= si.is_valid() & ~escaped
+                result[active] += throughput * si.emitter(scene, active).eval(si, active)
                 bsdf = si.bsdf(ray)
                 reflectance = bsdf.eval_diffuse_reflectance(si, active)
                 first = active & (depth == 0)

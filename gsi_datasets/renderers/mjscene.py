@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset, Material, MeshPart
 from gsi_datasets.geometry import matrix_from_quaternion
+from gsi_datasets.renderers.exposure import HEADROOM
 from gsi_datasets.scene import Scene, SceneObject
 
 
@@ -147,7 +148,7 @@ class _Writer:
             rgba=[*(shade * channel for channel in material.color), material.opacity],
             specular=specular,
             shininess=shininess,
-            emission=material.emission,
+            emission=HEADROOM * material.emission,
             texuniform=False,
         )
         if material.texture is not None:

@@ -15,8 +15,12 @@ from gsi_datasets.renderers.light_paths import ambient_path
 from gsi_datasets.scene import Camera, Scene, SceneObject
 
 
+Array = NDArray[np.float64]
+
 # Below this, highlights of the lamps are too small for few samples per pixel.
 _SMOOTHEST = 0.12
+# Display value of white in ambient light alone.
+_USUAL = 0.5
 
 
 class PhotoRenderer:
@@ -146,20 +150,29 @@ def _sensor(camera: Camera, samples: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bsdf(mi: Any, material: Material) -> Any:
+def _colors(material: Material) -> Array:
+    """The (H, W, 3) or (3,) colours of a material as they are shown, in [0, 1]; rows count from the bottom.
+
+    Color and texture are multiplied as they are shown, which is what OpenGL does.
+    """
     color = np.asarray(material.color, dtype=np.float64)
-    if material.texture is None:
-        base: dict[str, Any] = {"type": "rgb", "value": to_linear(color).tolist()}
-    else:
-        # Color and texture are multiplied as they are shown, which is what OpenGL does. Mitsuba counts rows of
-        # texture coordinates from the top.
-        pixels = np.rint(material.texture[::-1] * np.minimum(color, 1.0)).astype(np.uint8)
-        base = {"type": "bitmap", "bitmap": mi.Bitmap(np.ascontiguousarray(pixels)), "filter_type": "bilinear"}
+    return color if material.texture is None else np.minimum(material.texture[::-1] / 255.0 * color, 1.0)
+
+
+def _image(mi: Any, linear: Array) -> dict[str, Any]:
+    """A colour or a picture for Mitsuba, which counts rows of texture coordinates as `_colors` does."""
+    if linear.ndim == 1:
+        return {"type": "rgb", "value": linear.tolist()}
+    pixels = mi.Bitmap(np.ascontiguousarray(linear, dtype=np.float32))
+    return {"type": "bitmap", "bitmap": pixels, "raw": True, "filter_type": "bilinear"}
+
+
+def _bsdf(mi: Any, material: Material) -> Any:
     surface: dict[str, Any] = {
         "type": "twosided",
         "nested": {
-            "type": "principled", "base_color": base, "roughness": max(material.roughness, _SMOOTHEST),
-            "metallic": material.metallic, "specular": 0.4,
+            "type": "principled", "base_color": _image(mi, to_linear(_colors(material))),
+            "roughness": max(material.roughness, _SMOOTHEST), "metallic": material.metallic, "specular": 0.4,
         },
     }  # fmt: skip
     if material.opacity < 1.0:
@@ -167,9 +180,17 @@ def _bsdf(mi: Any, material: Material) -> Any:
     return mi.load_dict(surface)
 
 
+def _emitter(mi: Any, material: Material) -> Any:
+    """The glow of a material: what `emission` adds to the display value that ambient light alone gives."""
+    glow = to_linear(_USUAL + material.emission) - to_linear(_USUAL)
+    return mi.load_dict({"type": "area", "radiance": _image(mi, glow * to_linear(_colors(material)))})
+
+
 def _mesh(mi: Any, surface: _Surface, item: SceneObject) -> Any:
     part, properties = surface.part, mi.Properties()
     properties["bsdf"] = surface.bsdf
+    if part.material.emission > 0.0:
+        properties["emitter"] = _emitter(mi, part.material)
     mesh = mi.Mesh("part", len(part.vertices), len(part.faces), properties, True, True)
     parameters = mi.traverse(mesh)
     pose = item.pose
