@@ -42,7 +42,7 @@ def get(asset_id: str) -> Asset:
 
         return pack.load(asset_id)
     family, _, seed = rest.rpartition("/")
-    if source == "param" and seed.isascii() and seed.isdigit():
+    if source == "param" and seed.isascii() and seed.isdigit() and seed == str(int(seed)):
         from gsi_datasets.assets import parametric
 
         return parametric.make(family, int(seed))

@@ -248,7 +248,8 @@ def banana(asset_id: str, rng: np.random.Generator) -> Asset:
     spotted = color.name == "yellow" and rng.random() < 0.45
     cover = np.clip((0.03 - v) / 0.015, 0, 1) + np.clip((v - 0.975) / 0.015, 0, 1) + np.zeros_like(image[..., 0])
     if spotted:
-        spots = textures.noise(rng, *cover.shape, 40, 16) + 0.5 * textures.noise(rng, *cover.shape, 70, 30)
+        tall, wide = cover.shape
+        spots = textures.noise(rng, tall, wide, 40, 16) + 0.5 * textures.noise(rng, tall, wide, 70, 30)
         cover = cover + np.clip((spots - 1.7) / 0.3, 0, 0.8)
     cover = np.clip(cover, 0, 1)[..., None]
     texture = textures.to_texture(image * (1 - cover) + cover * dark)
@@ -314,8 +315,8 @@ def bread(asset_id: str, rng: np.random.Generator) -> Asset:
         symmetry = 2
     elif kind == "round":
         radius, height = rng.uniform(0.075, 0.1), rng.uniform(0.07, 0.09)
-        outline = [(0.82, 0.0), (0.98, 0.16), (1.0, 0.34), (0.83, 0.72), (0.45, 0.96), (0.0, 1.0)]
-        profile = np.concatenate([[(0.0, 0.0)], curve(np.array(outline) * (radius, height), 4)])
+        bulge = [(0.82, 0.0), (0.98, 0.16), (1.0, 0.34), (0.83, 0.72), (0.45, 0.96), (0.0, 1.0)]
+        profile = np.concatenate([[(0.0, 0.0)], curve(np.array(bulge) * (radius, height), 4)])
         loaf = lathe(profile, 40, crease=1.0)
         symmetry = int(rng.integers(4, 7))
         v = float(np.interp(0.72 * height, profile[1:, 1], along(profile)[1:]))
@@ -335,7 +336,7 @@ def bread(asset_id: str, rng: np.random.Generator) -> Asset:
         cuts = np.array([(u, v) for u in (0.0, 1.0) for v in np.linspace(0.16, 0.84, 6)])
         texture = scored(image, cuts, (0.11, 0.014), 0.45)
         hulls = [
-            np.maximum(points, (-np.inf, -np.inf, -low)) + (0, 0, low)
+            np.maximum(points, (-np.inf, -np.inf, -low)) + np.array([0.0, 0.0, low])
             for points in tube_hulls(path, radius * swell, 3)
         ]
         words = phrase(("baguette", "法棍面包"), color)
@@ -376,7 +377,7 @@ def cake(asset_id: str, rng: np.random.Generator) -> Asset:
         corners = turned_hulls(
             [(0.4 * size, 0.0), (size, 0.9 * size), (0.55 * size, 1.75 * size), (0.0, 1.91 * size)], 8
         )
-        hulls += [points + (x, y, height - 0.001) for x, y in spots for points in corners]
+        hulls += [points + np.array([x, y, height - 0.001]) for x, y in spots for points in corners]
         trait = (f"with {berry.name} berries", f"带{berry.zh}浆果的")
     words = phrase(("cake", "蛋糕"), color, (), trait)
     return assemble(asset_id, "cake", words, parts, hulls, density=CAKE, symmetry=symmetry)

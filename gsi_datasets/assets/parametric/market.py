@@ -24,7 +24,7 @@ def _skin(
 ) -> textures.Texture:
     """Fruit skin: colours at heights in v blended into one another, unevenly, with pores and flecks."""
     size = 128
-    v = 1.0 - (np.arange(size)[:, None] + 0.5) / size + 0.03 * textures.noise(rng, size, size, 6, 12)
+    v = 1.0 - (np.arange(size)[:, None] + 0.5) / size + 0.015 * textures.noise(rng, size, size, 6, 12)
     levels, colors = [at for at, _ in stops], np.array([color for _, color in stops])
     image = np.stack([np.interp(v, levels, colors[:, i]) for i in range(3)], axis=2)
     tone = 1 + grain * rng.standard_normal((size, size, 1))
@@ -128,19 +128,15 @@ def donut(asset_id: str, rng: np.random.Generator) -> Asset:
     size = 192
     image = textures.plain((0.80, 0.56, 0.28), size, size)
     rows = 1.0 - (np.arange(size)[:, None] + 0.5) / size
-    wave = (
-        0.02 * np.sin(np.arange(size) / size * 2 * np.pi * 9)[None]
-        + 0.012 * textures.noise(rng, size, size, 1, 14)[:1]
-    )
+    wave = 0.018 * np.sin(np.arange(size) / size * 2 * np.pi * 15)[None]
     iced = np.clip(((0.24 - wave) - np.abs(rows - 0.5)) * size / 2 + 0.5, 0, 1)[..., None]
     image = image * (1 - iced) + iced * np.array(icing.rgb)
     sprinkles = [named(rng, name).rgb for name in ("red", "yellow", "blue", "white", "green") if name != icing.name]
-    for _ in range(90):
-        row, column = int(rng.uniform(0.34, 0.66) * size), int(rng.integers(size - 6))
-        if rng.random() < 0.5:
-            image[row : row + 2, column : column + 5] = sprinkles[int(rng.integers(len(sprinkles)))]
-        else:
-            image[row : row + 5, column : column + 2] = sprinkles[int(rng.integers(len(sprinkles)))]
+    # Sprinkles lie evenly around: no side looks unlike another.
+    for number in range(90):
+        row, column = int(rng.uniform(0.34, 0.66) * size), 2 * number + int(rng.integers(2))
+        tall, wide = (2, 5) if number // len(sprinkles) % 2 else (5, 2)
+        image[row : row + tall, column : column + wide] = sprinkles[number % len(sprinkles)]
     words = Words(f"donut with {icing.name} icing", f"带{icing.zh}糖霜的甜甜圈", icing.name)
     parts = [(lathe(ring, 40), Material((1.0, 1.0, 1.0), textures.to_texture(image), roughness=0.4))]
     return assemble(asset_id, "donut", words, parts, ring_hulls(ring[:-1], 14), density=350.0, symmetry=0)
@@ -205,7 +201,9 @@ def cactus(asset_id: str, rng: np.random.Generator) -> Asset:
                 (side_sign * (wide + 0.012), 0.0, 0.45 * wide, 0.4 * tall, soil_level + rng.uniform(0.35, 0.5) * tall)
             )
     for x, y, r, h, z in arms:
-        line = curve([(0.7 * r, 0.0), (r, 0.3 * h), (0.92 * r, 0.75 * h), (0.45 * r, 0.97 * h), (0.0, h)], 4)
+        line = curve(
+            [(0.7 * r, 0.0), (r, 0.3 * h), (0.92 * r, 0.75 * h), (0.45 * r, 0.97 * h), (0.0, h)], 2 if x else 4
+        )
         body = lathe(np.concatenate([[(0.0, 0.0)], line]), 4 * ribs)
         px, py, pz = body.vertices.T
         groove = 1 - 0.13 * (0.5 - 0.5 * np.cos(ribs * np.arctan2(px, -py)))
