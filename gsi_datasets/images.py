@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,3 +64,24 @@ def encode_depth(depth: NDArray[np.floating[Any]]) -> bytes:
 def decode_depth(png: bytes) -> NDArray[np.float32]:
     """(H, W) float32 metres along the optical axis, 0 where nothing was hit."""
     return (decode_png(png) / DEPTH_UNITS_PER_METRE).astype(np.float32)
+
+
+class Encoder:
+    """Encodes each picture once, however many rows share it; lives as long as a scene is worked on."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, tuple[NDArray[Any], bytes]] = {}
+
+    def png(self, array: NDArray[Any]) -> bytes:
+        """As `encode_png`."""
+        return self._once(array, encode_png)
+
+    def depth(self, array: NDArray[Any]) -> bytes:
+        """As `encode_depth`."""
+        return self._once(array, encode_depth)
+
+    def _once(self, array: NDArray[Any], encode: Callable[[NDArray[Any]], bytes]) -> bytes:
+        # The array is kept with its bytes, so that its id cannot pass to another one.
+        if id(array) not in self._done:
+            self._done[id(array)] = (array, encode(array))
+        return self._done[id(array)][1]

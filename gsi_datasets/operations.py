@@ -6,7 +6,8 @@ whether there is room, whether it can be seen and whether physics agrees is for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,9 +69,9 @@ def propose(
     edits: Edits,
     rng: np.random.Generator,
     tries: int = 24,
-    among: Collection[str] | None = None,
+    among: Sequence[str] | None = None,
 ) -> list[Candidate]:
-    """Candidates of one operation in random order, at most `tries`, targets mixed.
+    """Candidates of one operation, at most `tries`: one for each target, then a second one for each, and so on.
 
     Args:
         scene: at rest; supports set.
@@ -78,21 +79,17 @@ def propose(
         edits: how far operations go.
         rng: the only source of chance.
         tries: how many to draw.
-        among: names of the objects that may be targets; all movable ones if None.
+        among: names of the objects that may be targets or references, in the order in which to try them; all movable
+            ones in random order if None.
     """
     proposer = PROPOSERS[operation]
-    targets = [
-        item for item in scene.movable if not scene.resting_on(item.name) and (among is None or item.name in among)
-    ]
-    if not targets:
-        return []
+    if among is None:
+        among = [str(name) for name in rng.permutation([item.name for item in scene.movable])]
+    targets = [scene[name] for name in among if not scene.resting_on(name)]
     candidates = []
-    # Every target gets its turn before any gets a second one.
-    rounds = -(-tries // len(targets))
-    order = np.concatenate([rng.permutation(len(targets)) for _ in range(rounds)])[:tries]
-    for index in order:
-        candidate = proposer(scene, targets[index], edits, rng)
-        if candidate is not None:
+    for target in itertools.islice(itertools.cycle(targets), tries):
+        candidate = proposer(scene, target, edits, rng)
+        if candidate is not None and (candidate.reference is None or candidate.reference in among):
             candidates.append(candidate)
     return candidates
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gsi_datasets import checks, instructions, referring, rows
 from gsi_datasets.checks import Reason
-from gsi_datasets.images import encode_png
+from gsi_datasets.images import Encoder
 from gsi_datasets.operations import Candidate, propose
 from gsi_datasets.record import Rejection, SceneResult
 from gsi_datasets.scene import Scene
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # Smallest visible area of an edited object, as a share of the image.
 SMALLEST_AREA = 0.0016
-TRIES_PER_OPERATION = 32
+TRIES_PER_OPERATION = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,14 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
     with _timed(result, "ids and depth"):
         seen = use.rays.layers(scene)
 
-    in_sight = [item.name for item in scene.movable if worth_trying(seen, item.name)]
+    # What cannot be seen well enough need not be tried. Operations try the rest in the same order: edits of the same
+    # few objects share the image without the object.
+    order = np.random.default_rng(spec.seed_for(split, index, "targets")).permutation(len(scene.movable))
+    in_sight = [
+        scene.movable[number].name
+        for number in order
+        if not checks.visible(seen.visibility, scene.movable[number].name, "", 0.6, _pixels(scene))
+    ]
     passed: list[Attempt] = []
     backgrounds: dict[str, Scene] = {}
     for operation in OPERATIONS:
@@ -137,19 +144,20 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
 
     with _timed(result, "render"):
         pictures = draw(scene, passed, use.renderer)
+    encoder = Encoder()
     for attempt in passed:
         images = rows.Pictures(*(pictures[state] for state in (scene, attempt.after, attempt.background)))
         if reason := visibly_changed(attempt, images):
             rejection = _rejection(attempt, reason)
             result.rejections.append(
-                replace(rejection, before=encode_png(images.source), after=encode_png(images.target))
+                replace(rejection, before=encoder.png(images.source), after=encoder.png(images.target))
             )
             continue
         with _timed(result, "encode"):
             number = sum(row.operation == attempt.candidate.operation for row in result.rows)
-            result.rows.append(rows.triplet(spec, split, index, number, attempt, images, use))
+            result.rows.append(rows.triplet(spec, split, index, number, attempt, images, use, encoder))
     if scene in pictures:
-        illustrate(result, encode_png(pictures[scene]))
+        illustrate(result, encoder.png(pictures[scene]))
     return result
 
 
@@ -198,9 +206,9 @@ def ground(attempt: Attempt, use: Tools) -> Reason | None:
 def see_before(attempt: Attempt, use: Tools) -> Reason | None:
     """Target and reference can be seen in the source."""
     candidate, seen = attempt.candidate, attempt.seen_before.visibility
-    reason = checks.visible(seen, candidate.target, "before", 0.6, _pixels(attempt))
+    reason = checks.visible(seen, candidate.target, "before", 0.6, _pixels(attempt.before))
     if reason is None and candidate.reference is not None:
-        reason = checks.visible(seen, candidate.reference, "before", 0.5, _pixels(attempt))
+        reason = checks.visible(seen, candidate.reference, "before", 0.5, _pixels(attempt.before))
     return reason
 
 
@@ -217,7 +225,9 @@ def see_after(attempt: Attempt, use: Tools) -> Reason | None:
     if attempt.candidate.removes:
         return None
     fraction = 0.35 if attempt.candidate.operation == "RP" else 0.55
-    return checks.visible(attempt.seen_after.visibility, attempt.candidate.target, "after", fraction, _pixels(attempt))
+    return checks.visible(
+        attempt.seen_after.visibility, attempt.candidate.target, "after", fraction, _pixels(attempt.before)
+    )
 
 
 def tell_turn(attempt: Attempt, use: Tools) -> Reason | None:
@@ -277,11 +287,6 @@ def visibly_changed(attempt: Attempt, images: rows.Pictures) -> Reason | None:
     return checks.changed_enough(images.source, images.target, mask)
 
 
-def worth_trying(seen: Layers, name: str) -> bool:
-    """Whether enough of an object is seen for it to be edited; what is hidden need not be tried."""
-    return seen.visibility[name].fraction >= 0.3 and seen.visibility[name].inside >= 0.9
-
-
 def illustrate(result: SceneResult, source: bytes) -> None:
     """Give one rejection of each kind the source image, so that people can see what was wrong."""
     shown: set[tuple[str, str]] = set()
@@ -308,8 +313,8 @@ def sentences(attempt: Attempt) -> tuple[list[str], list[str]]:
     )
 
 
-def _pixels(attempt: Attempt) -> int:
-    camera = attempt.before.camera
+def _pixels(scene: Scene) -> int:
+    camera = scene.camera
     return round(SMALLEST_AREA * camera.width * camera.height)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gsi_datasets import __version__, assets
 from gsi_datasets.geometry import world_to_camera_transform
-from gsi_datasets.images import encode_depth, encode_png
+from gsi_datasets.images import Encoder
 from gsi_datasets.scene import Box, Scene
 from gsi_datasets.schema import BoxRecord, ObjectRecord, Triplet
 from gsi_datasets.spec import DatasetSpec
@@ -32,7 +32,14 @@ class Pictures:
 
 
 def triplet(
-    spec: DatasetSpec, split: str, index: int, number: int, attempt: Attempt, pictures: Pictures, use: Tools
+    spec: DatasetSpec,
+    split: str,
+    index: int,
+    number: int,
+    attempt: Attempt,
+    pictures: Pictures,
+    use: Tools,
+    encoder: Encoder,
 ) -> Triplet:
     """The row of one attempt.
 
@@ -44,6 +51,7 @@ def triplet(
         attempt: verified; its `after` is what physics left.
         pictures: drawn from it.
         use: what made it, for provenance.
+        encoder: of this scene.
     """
     from gsi_datasets.pipeline import sentences
 
@@ -67,13 +75,13 @@ def triplet(
         instruction_zh=chinese[0],
         instructions=english,
         instructions_zh=chinese,
-        source_image=encode_png(pictures.source),
-        target_image=encode_png(pictures.target),
-        background_image=encode_png(pictures.background),
-        source_depth=encode_depth(attempt.seen_before.depth),
-        target_depth=encode_depth(attempt.seen_after.depth),
-        source_instances=encode_png(attempt.seen_before.instances),
-        target_instances=encode_png(attempt.seen_after.instances),
+        source_image=encoder.png(pictures.source),
+        target_image=encoder.png(pictures.target),
+        background_image=encoder.png(pictures.background),
+        source_depth=encoder.depth(attempt.seen_before.depth),
+        target_depth=encoder.depth(attempt.seen_after.depth),
+        source_instances=encoder.png(attempt.seen_before.instances),
+        target_instances=encoder.png(attempt.seen_after.instances),
         objects_before=object_records(before, attempt.seen_before),
         objects_after=object_records(after, attempt.seen_after),
         target_ids=[before[candidate.target].instance],

@@ -40,6 +40,8 @@ LARGEST = 0.34  # footprint, metres: larger things leave no room for edits
 MANY = {"mug", "cup", "glass", "plate", "bowl", "bottle", "can", "book", "apple", "orange", "pear", "lemon", "candle"}
 MANY |= {"box", "jar", "toy block", "vase", "notebook", "toy car", "crate", "plant"}
 SMALL = ("apple", "orange", "lemon", "pear", "toy block", "salt shaker", "soap", "candle", "can", "sponge", "mug")
+# Containers and how often each is drawn; what is put into a deep one can hardly be seen.
+CONTAINERS = {"plate": 0.34, "bowl": 0.24, "tray": 0.26, "basket": 0.08, "crate": 0.08}
 STACKABLE = {"book": ("book", "notebook", "box", "mug", "candle", "apple"), "box": ("box", "book", "toy block")}
 # Flat things lie along the table's edges; things with a face look towards the viewer.
 ALIGNED = {"book", "notebook", "laptop", "keyboard", "tray", "cutting board", "box", "crate", "chessboard", "basket"}
@@ -154,17 +156,22 @@ def _pick(wanted: int, world: World, rng: np.random.Generator) -> list[_Item]:
     def some(options: list[str]) -> str | None:
         return str(rng.choice(options)) if options else None
 
+    def shallow_first() -> str | None:
+        options = [word for word in CONTAINERS if free(word)]
+        weights = np.array([CONTAINERS[word] for word in options])
+        return str(rng.choice(options, p=weights / weights.sum())) if options else None
+
     if rng.random() < 0.75 and (kind := some([word for word in theme if word in MANY and free(word)])):
         for _ in range(int(rng.choice([2, 2, 3]))):
             add(kind)
-    containers = [word for word in ("bowl", "plate", "tray", "basket", "crate") if free(word)]
-    if rng.random() < 0.85 and (kind := some(containers)):
-        container = add(kind)
-        if rng.random() < 0.4 and (content := some([word for word in SMALL if free(word)])):
-            add(content, container)
-            if rng.random() < 0.6 and (empty := some([word for word in containers if free(word)])):
-                add(empty)
-        elif content := some([word for word in SMALL if free(word)]):
+    # Something to put things into or onto, and something small to put there; at times it is there already.
+    container = add(kind) if (kind := shallow_first()) else None
+    if container is not None and rng.random() < 0.3 and (content := some([word for word in SMALL if free(word)])):
+        add(content, container)
+    if rng.random() < 0.6 and (kind := shallow_first()):
+        add(kind)
+    for _ in range(int(rng.integers(1, 3))):
+        if content := some([word for word in SMALL if free(word)]):
             add(content)
     if rng.random() < 0.35 and (kind := some([word for word in STACKABLE if free(word)])):
         base = add(kind)

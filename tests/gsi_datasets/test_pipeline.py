@@ -39,7 +39,7 @@ def results(spec: DatasetSpec) -> list[SceneResult]:
     with pytest.MonkeyPatch.context() as patch:
         tools = painting_tools()
         patch.setattr(pipeline, "tools", lambda renderer: tools)
-        return [make(spec, index) for index in range(3)]
+        return [make(spec, index) for index in range(8)]
 
 
 def test_scenes_give_rows_of_every_operation(results: list[SceneResult]) -> None:
