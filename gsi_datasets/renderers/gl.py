@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     import mujoco
 
 # Triangles longer than this are cut before upload, metres: light is computed at the vertices.
-_EDGE = 0.25
-# Lamps shine into the half space before them, fading to its rim; shadow maps cover this half angle, degrees.
-_CONE, _SHADOW_CONE = 89.5, 30.0
-# Part of the ambient light that comes from the sky lights and casts shadows, and how far off they are, metres.
-_SKY_SHARE, _SKY_DISTANCE = 0.3, 1.2
+_EDGE = 0.35
+# Half the angle that shadow maps cover, degrees.
+_SHADOW_CONE = 30.0
 
 
 class GlRenderer:
@@ -54,7 +52,7 @@ class GlRenderer:
         self,
         lookup: Callable[[str], Asset] | None = None,
         samples: int = 6,
-        shadow_size: int = 1024,
+        shadow_size: int = 768,
         backend: str = "egl",
     ) -> None:
         if lookup is None:
@@ -122,6 +120,8 @@ class GlRenderer:
         data.geom_xpos[:], data.geom_xmat[:] = positions, rotations.reshape(-1, 9)
         nothing = mujoco.MjvPerturb(), mujoco.MjvCamera()
         mujoco.mjv_updateScene(union.model, data, mujoco.MjvOption(), *nothing, mujoco.mjtCatBit.mjCAT_ALL.value, view)
+        for geom in view.geoms[: view.ngeom]:
+            geom.castshadow = union.casts[geom.objid]
         window = mujoco.MjrRect(0, 0, width, height)
         pixels = np.empty((height, width, 3), dtype=np.uint8)
         total = np.zeros(pixels.shape, dtype=np.uint32)

@@ -51,6 +51,7 @@ class DrawModel:
 
     Attributes:
         model: the compiled `mujoco.MjModel`.
+        casts: for each geom, whether it need cast shadows; the shell of a room, which holds the lamps, need not.
     """
 
     model: mujoco.MjModel
@@ -69,6 +70,7 @@ class DrawModel:
         spec.visual.map.znear, spec.visual.map.zfar = NEAR, FAR
         writer = _Writer(spec, lookup, edge)
         self._spans: dict[_Key, slice] = {}
+        self.casts: list[bool] = []
         count = 0
         for key in sorted({_Key.of(item) for scene in scenes for item in scene.objects}):
             parts = writer.parts(key.asset, key.scale)
@@ -77,6 +79,7 @@ class DrawModel:
                     type=mujoco.mjtGeom.mjGEOM_MESH, meshname=part, material=part, contype=0, conaffinity=0, group=2
                 )
             self._spans[key] = slice(count, count + len(parts))
+            self.casts += [lookup(key.asset).info.kind != "structure"] * len(parts)
             count += len(parts)
         prepare(spec)
         self.model = spec.compile()
@@ -186,27 +189,40 @@ def scaled(part: MeshPart, scale: float) -> MeshPart:
 
 
 def subdivided(part: MeshPart, edge: float) -> MeshPart:
-    """The same surface with every triangle edge at most `edge` metres long.
+    """The same surface with triangle edges of at most `edge` metres.
 
     OpenGL as MuJoCo uses it computes light at the vertices, so a floor of two triangles would be lit from its four
-    corners. Edges are halved by their own length, hence neighbours agree on where a shared edge is cut.
+    corners. Edges are halved by their own length, hence neighbours agree on where a shared edge is cut. Slivers, such
+    as of skirting boards, stay up to four times longer: nobody sees how light changes along them, and they would
+    become most of a room's triangles.
     """
     columns = np.concatenate([part.vertices, part.normals, part.uvs], axis=1)
     faces = part.faces
-    while True:
-        corners = columns[faces][..., :3]
-        long = np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2) > edge
-        if not long.any():
-            break
-        columns, faces = _halve(columns, faces, long)
+    lengths = _sides(columns, faces)
+    corners = columns[faces][..., :3]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    limits = np.where(areas < lengths.max(axis=1) * edge / 4, 4 * edge, edge)
+    while (long := lengths > limits[:, None]).any():
+        columns, faces, parents = _halve(columns, faces, long)
+        limits, lengths = limits[parents], _sides(columns, faces)
     normals = columns[:, 3:6] / np.maximum(np.linalg.norm(columns[:, 3:6], axis=1, keepdims=True), 1e-9)
     return MeshPart(columns[:, :3], faces, normals.astype(np.float32), columns[:, 6:], part.material)
 
 
+def _sides(columns: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(F, 3) lengths of the edges from corner i to corner i + 1, metres."""
+    corners = columns[faces][..., :3]
+    return np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2)
+
+
 def _halve(
     columns: NDArray[np.float32], faces: NDArray[np.int32], long: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Cut the marked edges (F, 3) of the faces at their middles; edge i runs from corner i to corner i + 1."""
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+    """Cut the marked edges (F, 3) of the faces at their middles; edge i runs from corner i to corner i + 1.
+
+    Returns:
+        The vertices with the new ones, the new faces, and for each the index of the face that it is part of.
+    """
     ends = np.sort(np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1)[long], axis=1)
     unique, inverse = np.unique(ends, axis=0, return_inverse=True)
     middle = np.full(faces.shape, -1, dtype=np.int64)
@@ -226,6 +242,9 @@ def _halve(
         3: [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)],
     }
     pieces = [
-        np.stack(triangle, axis=1)[cuts == count] for count, triangles in patterns.items() for triangle in triangles
+        (np.stack(triangle, axis=1)[cuts == count], np.flatnonzero(cuts == count))
+        for count, triangles in patterns.items()
+        for triangle in triangles
     ]
-    return columns, np.concatenate(pieces).astype(np.int32)
+    triangles, parents = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return columns, triangles.astype(np.int32), parents
