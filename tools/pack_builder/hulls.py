@@ -240,68 +240,75 @@ def _walls(corners: Array) -> list[Array]:
 
 
 def _wedges(corners: Array, sectors: int = 14) -> list[Array]:
-    """A hollow round thing about the middle of its rim: a floor disc and wall wedges; handles become slabs.
+    """A hollow round or oval thing: a floor disc and wall wedges about the middle of its foot.
 
-    Outline and cavity come from rays: inwards for the outside, outwards from the axis for the inside.
+    Outline and cavity come from level rays, inwards for the outside and outwards from the axis for the inside. Where
+    a handle or a spout sticks out, the wedge reaches out to it.
     """
     from embreex import rtcore_scene
     from embreex.mesh_construction import TriangleMesh
 
+    foot = _foot(corners)
+    oval = np.ptp(foot[:, 1]) / np.ptp(foot[:, 0])
+    if not 0.95 < oval < 1.05:
+        stretch = np.array([1.0, oval, 1.0])
+        return [piece * stretch for piece in _wedges(corners / stretch)]
     scene = rtcore_scene.EmbreeScene()
     TriangleMesh(scene, corners.astype(np.float32))
+
+    def reach(origins: Array, directions: Array) -> Array:
+        return np.asarray(scene.run(origins.astype(np.float32), directions.astype(np.float32), query="DISTANCE"))
+
     points = corners.reshape(-1, 3)
     low, high = points.min(axis=0), points.max(axis=0)
-    # A handle shifts the bounding box but not the smallest side.
-    radius = min(high[:2] - low[:2]) / 2
-    axis = rim_centre(corners)
-    down = np.array([[0.0, 0.0, -1.0]], dtype=np.float32)
-    top = np.array([[axis[0], axis[1], high[2] + 1]], dtype=np.float32)
-    floor = max(high[2] + 1 - float(scene.run(top, down, query="DISTANCE")[0]), 0.001)
-    angles = (np.arange(96) + 0.5) * (2 * np.pi / 96)
-    out = np.stack([np.cos(angles), np.sin(angles), np.zeros(96)], axis=1)
+    axis = (foot.min(axis=0) + foot.max(axis=0)) / 2
+    above = np.array([[axis[0], axis[1], high[2] + 1]])
+    floor = max(high[2] + 1 - float(reach(above, np.array([[0.0, 0.0, -1.0]]))[0]), 0.001)
+    steps = 6
+    angles = np.arange(steps * sectors) * (2 * np.pi / (steps * sectors))
+    out = np.stack([np.cos(angles), np.sin(angles), np.zeros(len(angles))], axis=1)
+    far = float(np.abs(high - low).max())
     levels = np.linspace(floor + 0.02 * (high[2] - floor), high[2] - 0.01 * (high[2] - floor), 9)
-    inner, outer = [], []
-    for z in levels:
-        middle = np.tile([axis[0], axis[1], z], (96, 1))
-        inside = scene.run(middle.astype(np.float32), out.astype(np.float32), query="DISTANCE")
-        outside = 1.0 - scene.run((middle + out).astype(np.float32), -out.astype(np.float32), query="DISTANCE")
-        inner.append(float(np.median(np.minimum(inside, radius))))
-        outer.append(float(np.median(np.clip(outside, 0.0, 1.05 * radius))))
-    wall_low = np.maximum(np.array(inner), 1e-4)
-    wall_high = np.maximum(np.array(outer), wall_low + 0.001)
-    ring = np.arange(sectors) * (2 * np.pi / sectors)
-    directions = np.stack([np.cos(ring), np.sin(ring)], axis=1)
-    base = points[points[:, 2] <= floor + 1e-4]
-    near = np.linalg.norm(base[:, :2] - axis, axis=1) <= 1.06 * wall_high[0]
-    pieces = [_hull(base[near])]
+    inner, outer = np.empty((9, len(angles))), np.empty((9, len(angles)))
+    for i, z in enumerate(levels):
+        middle = np.tile([axis[0], axis[1], z], (len(angles), 1))
+        inside, outside = reach(middle, out), far - reach(middle + far * out, -out)
+        # A ray through a gap between slats says nothing.
+        inner[i] = np.where(inside < far, inside, np.median(inside[inside < far]))
+        outer[i] = np.where(outside > 0, outside, np.median(outside[outside > 0]))
+    # The inside is taken from the middle between neighbours, which passes over slats and rays that slip by.
+    inner = np.minimum(np.median([np.roll(inner, k, axis=1) for k in range(-2, 3)], axis=0), outer - 0.001)
     levels[0], levels[-1] = floor, high[2]
-    for first, last in _bands(levels, wall_low, wall_high):
-        for i in range(sectors):
+    bands = _bands(levels, np.median(inner, axis=1), np.median(outer, axis=1))
+
+    ring = np.column_stack([axis[:2] + inner[0][:, None] * out[:, :2], np.full(len(angles), floor)])
+    base = points[points[:, 2] <= floor + 1e-4]
+    near = np.linalg.norm(base[:, :2] - axis[:2], axis=1) <= 1.06 * np.median(outer[0])
+    pieces = [_hull(np.concatenate([base[near], ring]))]
+    for first, last in bands:
+        for sector in range(sectors):
+            turn = np.arange(steps * sector, steps * (sector + 1) + 1) % len(angles)
             corner = []
-            for level in range(first, last + 1):
-                for reach in (wall_low[level], wall_high[level]):
-                    for direction in (directions[i], directions[(i + 1) % sectors]):
-                        corner.append([*(axis + reach * direction / np.cos(np.pi / sectors)), levels[level]])
+            for level in (first, last):
+                # The chord between the ends touches the cavity rather than cutting into it.
+                ends = inner[level][turn[[0, -1]]] / np.cos(np.pi / sectors)
+                corner += [
+                    [*(axis[:2] + r * out[t, :2]), levels[level]] for r, t in zip(ends, turn[[0, -1]], strict=True)
+                ]
+                corner += [[*(axis[:2] + outer[level, t] * out[t, :2]), levels[level]] for t in turn]
             pieces.append(_hull(np.array(corner)))
-    # What sticks out of the wall: a handle, a spout.
-    outer_at = np.interp(corners.mean(axis=1)[:, 2], levels, wall_high)
-    reach = np.linalg.norm(corners[..., :2] - axis, axis=2).max(axis=1)
-    extra = corners[reach > outer_at + 0.004]
-    if len(extra):
-        pieces += _slabs(extra, 3)
     return pieces
 
 
-def rim_centre(corners: Array) -> Array:
-    """(2,) middle of the middle half of the outline, where neither handle nor spout pulls it aside."""
+def _foot(corners: Array) -> Array:
+    """(N, 3) points of the lowest part, where neither handle nor spout sticks out."""
     points = corners.reshape(-1, 3)
     low, high = points[:, 2].min(), points[:, 2].max()
-    foot = clip(corners, low, low + 0.15 * (high - low)).reshape(-1, 3)
-    return (foot.min(axis=0)[:2] + foot.max(axis=0)[:2]) / 2
+    return clip(corners, low, low + 0.15 * (high - low)).reshape(-1, 3)
 
 
 def _bands(levels: Array, inner: Array, outer: Array) -> list[tuple[int, int]]:
-    """Runs of levels whose wall is straight within a millimetre or two."""
+    """Runs of levels whose wall is straight within a few millimetres."""
     bands, start = [], 0
     while start < len(levels) - 1:
         stop = start + 1
@@ -311,7 +318,7 @@ def _bands(levels: Array, inner: Array, outer: Array) -> list[tuple[int, int]]:
             bend = max(
                 np.abs(np.interp(levels[span], levels[ends], line[ends]) - line[span]).max() for line in (inner, outer)
             )
-            if bend > 0.0025:
+            if bend > 0.004:
                 break
             stop += 1
         bands.append((start, stop))

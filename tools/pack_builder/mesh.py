@@ -244,24 +244,25 @@ def _decimate(soup: Soup, target: int) -> Soup:
     points, index = weld(soup.corners.reshape(-1, 3), 1e-5 * size)
     faces = index.reshape(-1, 3)
     faces = faces[(faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 0] != faces[:, 2])]
+    low, high = points.min(axis=0), points.max(axis=0)
     new_points, new_faces = points.astype(np.float32), faces.astype(np.int32)
     # The library stops early where edges resist; what is left gives way when it is run again.
     for aggression in (3, 5, 7, 7, 7):
         before = len(new_faces)
         if before <= 1.15 * target + 4:
             break
-        new_points, new_faces = fast_simplification.simplify(
-            new_points, new_faces, target_reduction=1 - max(target, 4) / before, agg=aggression
-        )
-        if not len(new_faces):
-            return soup
+        for goal in (max(target, 4), before // 2, 4 * before // 5):
+            fewer_points, fewer_faces = fast_simplification.simplify(
+                new_points, new_faces, target_reduction=1 - goal / before, agg=aggression
+            )
+            # Now and then all faces go, or a nearly flat piece sends a vertex far away: a smaller step helps.
+            stray = np.abs(fewer_points - np.clip(fewer_points, low, high)).max(initial=0.0)
+            if len(fewer_faces) and stray < 0.05 * size:
+                new_points, new_faces = np.clip(fewer_points, low, high), fewer_faces
+                break
     corners = new_points.astype(float)[new_faces]
     corners = corners[face_areas(corners) > 1e-12 * size**2]
-    # Now and then a nearly flat piece sends a vertex far away.
-    if (
-        not len(corners)
-        or np.abs(corners - np.clip(corners, points.min(axis=0), points.max(axis=0))).max() > 0.02 * size
-    ):
+    if not len(corners):
         return soup
     uvs = np.zeros((len(corners), 3, 2)) if soup.material.texture is None else _carry_uvs(soup, corners)
     return replace(soup, corners=corners, uvs=uvs)
