@@ -36,7 +36,9 @@ THEMES: dict[str, str] = {
     "dinner": "plate glass bottle bowl candle bread vase pepper_mill salt_shaker tray pot fruit_bowl",
 }
 # Things that are often several, and things that are found in or on others.
-LARGEST = 0.34  # footprint, metres: larger things leave no room for edits
+# Footprint, metres: larger things leave no room for edits. Flat things may be larger.
+LARGEST = 0.34
+LARGEST_FLAT = {"tray": 0.46, "cutting board": 0.42, "chessboard": 0.4}
 MANY = {"mug", "cup", "glass", "plate", "bowl", "bottle", "can", "book", "apple", "orange", "pear", "lemon", "candle"}
 MANY |= {"box", "jar", "toy block", "vase", "notebook", "toy car", "crate", "plant"}
 SMALL = ("apple", "orange", "lemon", "pear", "toy block", "salt shaker", "soap", "candle", "can", "sponge", "mug")
@@ -99,22 +101,25 @@ def _catalogue(kind: str) -> dict[str, list[AssetInfo | str]]:
 
     found: dict[str, list[AssetInfo | str]] = {}
     for info in pack.infos().values():
-        fits = info.kind == "tabletop" and max(info.size[:2]) <= LARGEST
-        if fits and (kind == "all" or info.licence == "CC0-1.0"):
+        if info.kind == "tabletop" and _fits_a_table(info) and (kind == "all" or info.licence == "CC0-1.0"):
             found.setdefault(info.category, []).append(info)
     for family in assets.families():
         sample = assets.info(f"param/{family}/0")
-        if sample.kind == "tabletop" and max(sample.size[:2]) <= LARGEST:
+        if sample.kind == "tabletop" and _fits_a_table(sample):
             found.setdefault(sample.category, []).append(family)
     return found
 
 
+def _fits_a_table(info: AssetInfo) -> bool:
+    return max(info.size[:2]) <= LARGEST_FLAT.get(info.category, LARGEST)
+
+
 def _draw(category: str, world: World, rng: np.random.Generator) -> AssetInfo:
-    """An asset of a category: half the time a generated one where both sources have it."""
+    """An asset of a category: more often a generated one the fewer models there are, lest one be seen everywhere."""
     options = _catalogue(world.assets)[category]
     families = [item for item in options if isinstance(item, str)]
     models = [item for item in options if isinstance(item, AssetInfo)]
-    if families and (not models or rng.random() < 0.6):
+    if families and rng.random() >= 0.4 * len(models) / (len(models) + 2):
         return assets.info(f"param/{families[rng.integers(len(families))]}/{rng.integers(10_000)}")
     return models[rng.integers(len(models))]
 
