@@ -11,6 +11,7 @@ from gsi_datasets.assets.asset import Asset, MeshPart
 
 
 SAMPLES = 3000
+PATCH = 24  # points that are averaged
 
 
 @lru_cache(maxsize=512)
@@ -18,6 +19,7 @@ def look_difference(asset_id: str, degrees: float) -> float:
     """Mean colour difference between an object and itself turned about its vertical, 0 to 1.
 
     Each surface point is compared with the nearest one of the turned object; faces that look down do not count.
+    Colours are averaged over small patches first: a fine weave or a grain does not tell one turn from another.
 
     Args:
         asset_id: which object.
@@ -30,6 +32,8 @@ def look_difference(asset_id: str, degrees: float) -> float:
     points, colors = surface_samples(assets.get(asset_id))
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turned = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
+    _, patch = cKDTree(points).query(points, k=PATCH)
+    colors = colors[patch].mean(axis=1)
     _, nearest = cKDTree(turned).query(points)
     return float(np.abs(colors - colors[nearest]).mean())
 

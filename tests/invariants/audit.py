@@ -24,6 +24,10 @@ from gsi_datasets.referring import Described, Expression, resolve
 Array = NDArray[np.float64]
 # What a point costs that would be hidden behind the observed surface: no evidence against, little for.
 HIDDEN = 0.45
+# Where the search for a shift begins, around the shift of what is seen, metres.
+AROUND = [(0.0, 0.0, 0.0)] + [
+    (r * np.cos(a), r * np.sin(a), 0.0) for r in (0.015, 0.035) for a in np.arange(4) * np.pi / 2
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +163,7 @@ def measure(row: dict[str, Any]) -> Motion:
         extra = np.zeros(1)
     guesses = []
     for value in extra:
-        for offset in ((0, 0, 0), (0.015, 0, 0), (-0.015, 0, 0), (0, 0.015, 0), (0, -0.015, 0)):
+        for offset in AROUND if free == 3 else AROUND[:5]:
             for start in (shift, np.zeros(3)) if operation == "OR" else (shift,):
                 x = np.array([*(start + offset), value])[:free]
                 guesses.append((cost(x, 0.012), len(guesses), x))
@@ -172,7 +176,7 @@ def measure(row: dict[str, Any]) -> Motion:
         guesses = sorted(sectors.values(), key=lambda item: item[:2])
     best: tuple[float, Array] = (np.inf, guesses[0][2])
     steps = np.array([0.008, 0.008, 0.008, 0.06])[:free]
-    for _, _, x in guesses[: {"OR": 7, "OS": 4}.get(operation, 2)]:
+    for _, _, x in guesses[: {"OR": 7, "OS": 4}.get(operation, 3)]:
         for tolerance in (0.012, 0.006, 0.003):
             simplex = np.vstack([x, x + np.diag(steps)])
             found = minimize(
@@ -212,6 +216,30 @@ def disagreement(row: dict[str, Any], motion: Motion) -> Disagreement:
     return Disagreement(
         float(np.linalg.norm(((motion.transform - stored) @ anchor)[:3])), abs(float(off)), motion.scale / scale - 1
     )
+
+
+def explains_best(row: dict[str, Any]) -> bool:
+    """Whether the stored turn explains both views at least as well as turns by other angles about the same spot."""
+    source, target = view(row, "source"), view(row, "target")
+    instance, stored = row["target_ids"][0], np.asarray(row["transform_world"])
+    before = next(item for item in row["objects_before"] if item["id"] == instance)
+    a, b, centre = sample(source, instance), sample(target, instance), np.asarray(before["centre"])
+
+    def cost(degrees: float) -> float:
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+        more = np.eye(4)
+        more[:3, :3], more[:3, 3] = turn, centre - turn @ centre
+        matrix = stored @ more
+        inverse = np.linalg.inv(matrix)
+        forth = misfit(a.points @ matrix[:3, :3].T + matrix[:3, 3], a.colours, target, instance, 0.006)
+        return 0.5 * (
+            forth + misfit(b.points @ inverse[:3, :3].T + inverse[:3, 3], b.colours, source, instance, 0.006)
+        )
+
+    order = before["symmetry"]
+    others = [angle for angle in range(15, 360, 15) if not (order > 1 and angle % (360 / order) == 0)]
+    return cost(0.0) <= min(cost(angle) for angle in others) + 0.01
 
 
 def box_corners(record: dict[str, Any]) -> Array:
@@ -292,6 +320,8 @@ def audit(row: dict[str, Any]) -> dict[str, Any]:
         return found
     off = disagreement(row, measure(row))
     found |= {"position": off.position, "degrees": off.degrees, "scale": off.scale}
+    if row["operation"] == "OR":
+        found["explains_best"] = explains_best(row)
     found["agrees"] = off.position <= 0.005 and off.degrees <= 2 and abs(off.scale) <= 0.02
     return found
 
