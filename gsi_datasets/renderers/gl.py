@@ -15,7 +15,7 @@ from gsi_datasets.assets.asset import Asset
 from gsi_datasets.renderers.errors import RendererError
 from gsi_datasets.renderers.exposure import developed
 from gsi_datasets.renderers.lamps import CONE, Lamp, lamps
-from gsi_datasets.renderers.mjscene import FAR, NEAR, DrawModel
+from gsi_datasets.renderers.mjscene import FAR, NEAR, DrawModel, subdivided
 from gsi_datasets.renderers.sampling import pixel
 from gsi_datasets.scene import Camera, Scene
 
@@ -106,7 +106,7 @@ class GlRenderer:
         if self._drawn is not None:
             self._drawn.context.free()
             self._drawn = None
-        union = DrawModel(scenes, self._lookup, _EDGE, prepare)
+        union = DrawModel(scenes, self._lookup, lambda part: [subdivided(part, _EDGE)], prepare)
         context = mujoco.MjrContext(union.model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
         view = mujoco.MjvScene(union.model, maxgeom=union.model.ngeom + 1)

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 # Clipping planes, metres; fixed, so that a picture does not depend on what else is in the model.
 NEAR, FAR = 0.02, 60.0
 # Where what a state lacks is kept: behind the far plane and below any floor.
-_AWAY = np.array([0.0, 0.0, -1000.0])
+AWAY = np.array([0.0, 0.0, -1000.0])
 
 
 class _Key(NamedTuple):
@@ -46,7 +46,8 @@ class DrawModel:
     Args:
         scenes: the states to be drawn; they may share objects.
         lookup: gives the asset of an id.
-        edge: longest triangle edge, metres; longer ones are halved until they fit. None leaves the meshes alone.
+        prepare_part: what becomes of each part of an asset, at its scale, before it is drawn; see `subdivided` and
+            `split`.
         prepare: sets what a renderer needs besides (lights, camera, quality) before the model is compiled.
 
     Attributes:
@@ -60,7 +61,7 @@ class DrawModel:
         self,
         scenes: Sequence[Scene],
         lookup: Callable[[str], Asset],
-        edge: float | None = None,
+        prepare_part: Callable[[MeshPart], Sequence[MeshPart]] = lambda part: [part],
         prepare: Callable[[mujoco.MjSpec], None] = lambda spec: None,
     ) -> None:
         import mujoco
@@ -68,7 +69,7 @@ class DrawModel:
         spec = mujoco.MjSpec()
         spec.stat.extent, spec.stat.center = 1.0, np.zeros(3)
         spec.visual.map.znear, spec.visual.map.zfar = NEAR, FAR
-        writer = _Writer(spec, lookup, edge)
+        writer = _Writer(spec, lookup, prepare_part)
         self._spans: dict[_Key, slice] = {}
         self.casts: list[bool] = []
         count = 0
@@ -93,7 +94,7 @@ class DrawModel:
 
     def place(self, scene: Scene) -> tuple[Array, Array]:
         """Where each geom is in a state: positions (G, 3), metres, and rotations (G, 3, 3), in the world."""
-        positions = np.tile(_AWAY, (len(self._offset), 1))
+        positions = np.tile(AWAY, (len(self._offset), 1))
         rotations = self._turn.copy()
         for item in scene.objects:
             span = self._spans[_Key.of(item)]
@@ -105,8 +106,10 @@ class DrawModel:
 class _Writer:
     """Writes meshes, materials and textures into a spec, each once."""
 
-    def __init__(self, spec: Any, lookup: Callable[[str], Asset], edge: float | None) -> None:
-        self._spec, self._lookup, self._edge = spec, lookup, edge
+    def __init__(
+        self, spec: Any, lookup: Callable[[str], Asset], prepare_part: Callable[[MeshPart], Sequence[MeshPart]]
+    ) -> None:
+        self._spec, self._lookup, self._prepare_part = spec, lookup, prepare_part
         self._written: dict[tuple[str, float], list[str]] = {}
         # With the pixels, for an identity holds only while what it names is alive.
         self._textures: dict[int, tuple[str, NDArray[np.uint8]]] = {}
@@ -114,20 +117,17 @@ class _Writer:
     def parts(self, asset: str, scale: float) -> list[str]:
         """Names of the meshes of an asset at a scale; each has a material of the same name."""
         if (asset, scale) not in self._written:
-            parts = self._lookup(asset).parts
+            parts = [piece for part in self._lookup(asset).parts for piece in self._prepare_part(scaled(part, scale))]
             names = [f"{asset}*{scale!r}#{index}" for index in range(len(parts))]
             for name, part in zip(names, parts, strict=True):
-                self._mesh(name, part, scale)
+                self._mesh(name, part)
                 self._material(name, part.material)
             self._written[asset, scale] = names
         return self._written[asset, scale]
 
-    def _mesh(self, name: str, part: MeshPart, scale: float) -> None:
+    def _mesh(self, name: str, part: MeshPart) -> None:
         import mujoco
 
-        part = scaled(part, scale)
-        if self._edge is not None:
-            part = subdivided(part, self._edge)
         faces = part.faces.ravel()
         self._spec.add_mesh(
             name=name,
@@ -248,3 +248,59 @@ def _halve(
     ]
     triangles, parents = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return columns, triangles.astype(np.int32), parents
+
+
+def split(part: MeshPart, smallest: float = 0.6, depth: int = 5) -> list[MeshPart]:
+    """The same surface in pieces whose boxes overlap little, for ray tracers that test the box of each mesh first.
+
+    The walls of a room, as one mesh, have a box that every ray hits.
+
+    Args:
+        part: what to split.
+        smallest: pieces with a shorter box than this are left whole, metres.
+        depth: how often a piece may be halved.
+    """
+    triangles = part.vertices[part.faces]
+    low, high = triangles.min(axis=1), triangles.max(axis=1)
+    groups, _ = _grouped(np.arange(len(triangles)), low, high, smallest, depth)
+    return [part] if len(groups) == 1 else [_subset(part, np.sort(group)) for group in groups]
+
+
+def _grouped(
+    chosen: NDArray[np.intp], low: NDArray[np.float32], high: NDArray[np.float32], smallest: float, depth: int
+) -> tuple[list[NDArray[np.intp]], float]:
+    """Groups of the chosen triangles that are cheapest to test, and what they cost.
+
+    What a mesh costs a ray is taken as the area of its box, which is how often it is hit, times the depth of its tree.
+    A cut that does not pay may be followed by some that do: all four walls must be apart before one gains.
+    """
+    count = len(chosen)
+    box = high[chosen].max(axis=0) - low[chosen].min(axis=0)
+    depths = 3.0 + np.log2(np.arange(1, count + 1))
+    whole = float(_box_areas(box) * depths[-1])
+    if count < 2 or depth == 0 or box.max() < smallest:
+        return [chosen], whole
+    best, halves = np.inf, (chosen, chosen)
+    for axis in range(3):
+        order = chosen[np.argsort(low[chosen, axis] + high[chosen, axis], kind="stable")]
+        left, right = (
+            _box_areas(np.maximum.accumulate(high[it]) - np.minimum.accumulate(low[it]))[:-1] * depths[:-1]
+            for it in (order, order[::-1])
+        )
+        costs = left + right[::-1]
+        cut = int(costs.argmin())
+        if costs[cut] < best:
+            best, halves = costs[cut], (order[: cut + 1], order[cut + 1 :])
+    (first, cost), (second, more) = (_grouped(half, low, high, smallest, depth - 1) for half in halves)
+    return (first + second, cost + more) if cost + more < 0.8 * whole else ([chosen], whole)
+
+
+def _box_areas(sizes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.sum(np.abs(sizes * np.roll(sizes, 1, axis=-1)), axis=-1)
+
+
+def _subset(part: MeshPart, chosen: NDArray[np.intp]) -> MeshPart:
+    """Some of the triangles with the vertices that they use."""
+    used, faces = np.unique(part.faces[chosen], return_inverse=True)
+    triangles = faces.reshape(-1, 3).astype(part.faces.dtype)
+    return MeshPart(part.vertices[used], triangles, part.normals[used], part.uvs[used], part.material)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset
+from gsi_datasets.renderers.changes import changed_boxes, may_touch
 from gsi_datasets.renderers.exposure import developed
 from gsi_datasets.renderers.lamps import CONE, Lamp, lamps
-from gsi_datasets.renderers.mjscene import DrawModel
+from gsi_datasets.renderers.mjscene import AWAY, DrawModel, split
 from gsi_datasets.renderers.sampling import pixel
 from gsi_datasets.scene import Camera, Scene
 
@@ -48,15 +49,22 @@ class WarpRenderer:
         self._drawn: _Uploaded | None = None
 
     def render(self, scenes: Sequence[Scene]) -> list[NDArray[np.uint8]]:
-        """Draw each scene; see `renderers.base.Renderer`."""
+        """Draw each scene; see `renderers.base.Renderer`.
+
+        The first is drawn in full. Of the others, where they are states of the first, only the rays are cast that
+        what has changed can touch, on their way to the eye or to a lamp; the rest is the first picture's.
+        """
         if not scenes:
             return []
-        size = scenes[0].camera.width, scenes[0].camera.height
+        first = scenes[0]
+        size = first.camera.width, first.camera.height
         slots = max(_SLOTS, *(1 + len(scene.lights) for scene in scenes))
         drawn = self._drawn
         if drawn is None or (drawn.size, drawn.slots) != (size, slots) or not drawn.union.covers(scenes):
             drawn = self._drawn = self._upload(scenes, size, slots)
-        return [self._draw(scene, drawn) for scene in scenes]
+        whole = self._passes(first, drawn, None)
+        passes = [whole] + [self._passes(scene, drawn, (first, whole)) for scene in scenes[1:]]
+        return [self._developed(each, size) for each in passes]
 
     def versions(self) -> dict[str, str]:
         """Versions of the ray tracer and of what compiles it, and the device."""
@@ -80,36 +88,68 @@ class WarpRenderer:
                 )
 
         self._drawn = None
-        union = DrawModel(scenes, self._lookup, prepare=prepare)
-        data = mujoco.MjData(union.model)
-        positions, rotations = union.place(scenes[0])
-        data.geom_xpos[:], data.geom_xmat[:] = positions, rotations.reshape(-1, 9)
+        union = DrawModel(scenes, self._lookup, split, prepare)
+        # The tree of the scene is built once and then only fitted, so the model's own poses should be typical ones.
+        union.model.geom_pos[:], rotations = union.place(scenes[0])
+        for quaternion, rotation in zip(union.model.geom_quat, rotations, strict=True):
+            mujoco.mju_mat2Quat(quaternion, rotation.ravel())
         context = mujoco_warp.create_render_context(
-            union.model, cam_res=[size], render_rgb=True, render_depth=False, render_seg=False, use_shadows=True,
+            union.model, cam_res=[size], render_rgb=True, render_depth=True, render_seg=False, use_shadows=True,
             shadow_light_fraction=0.0, enable_backface_culling=False, use_fast_math=False,
         )  # fmt: skip
-        model, data = mujoco_warp.put_model(union.model), mujoco_warp.put_data(union.model, data)
+        model, data = mujoco_warp.put_model(union.model), mujoco_warp.make_data(union.model)
         return _Uploaded(union, model, data, context, size, slots)
 
-    def _draw(self, scene: Scene, drawn: _Uploaded) -> NDArray[np.uint8]:
+    def _passes(self, scene: Scene, drawn: _Uploaded, known: tuple[Scene, list[_Pass]] | None) -> list[_Pass]:
+        """Draw all passes of a scene, or what in it may differ from the passes that are known of another one."""
         import mujoco_warp
 
         union, model, data, context, (width, height), slots = drawn
         positions, rotations = union.place(scene)
-        _assign(data.geom_xpos, positions)
         _assign(data.geom_xmat, rotations)
-        mujoco_warp.refit_bvh(model, data, context)
-        _assign(data.cam_xpos, scene.camera.position)
         # MuJoCo's cameras look along -z with y up.
-        _assign(data.cam_xmat, scene.camera.extrinsics[:3, :3].T * [1.0, -1.0, -1.0])
-        total = np.zeros((height, width, 3), dtype=np.uint32)
+        turn = scene.camera.extrinsics[:3, :3].T * [1.0, -1.0, -1.0]
+        _assign(data.cam_xpos, scene.camera.position)
+        _assign(data.cam_xmat, turn)
+        boxes = None if known is None else changed_boxes(known[0], scene)
+        done = []
         for index in range(self._samples):
-            _assign(context.ray, _rays(scene.camera, pixel(index, self._samples)))
-            _shine(*lamps(scene, index, self._samples), slots, model, data)
-            mujoco_warp.render(model, data, context)
-            packed = context.rgb_data.numpy()[0].reshape(height, width, 1)
-            total += (packed >> np.array([16, 8, 0], dtype=np.uint32)) & 255
-        return developed(total, self._samples)
+            rays = _rays(scene.camera, pixel(index, self._samples))
+            ambient, lit = lamps(scene, index, self._samples)
+            if known is None or boxes is None:
+                chosen = np.arange(len(rays))
+                each = _Pass(np.zeros(width * height, np.uint32), np.zeros(width * height, np.float32))
+            else:
+                whole = known[1][index]
+                each = _Pass(whole.colors.copy(), whole.depth.copy())
+                shadowing = [lamp.position for lamp in lit if lamp.shadow]
+                directions = rays @ turn.T.astype(np.float32)
+                reach = each.depth / -rays[:, 2]
+                chosen = np.flatnonzero(may_touch(boxes, scene.camera.position, directions, reach, shadowing))
+            if len(chosen):
+                seen = _seen(union.model, index, self._samples)
+                _assign(data.geom_xpos, np.where(seen[:, None], positions, AWAY))
+                mujoco_warp.refit_bvh(model, data, context)
+                _shine(ambient, lit, slots, model, data)
+                context.total_rays = len(chosen)
+                _assign(context.ray[: len(chosen)], rays[chosen])
+                mujoco_warp.render(model, data, context)
+                each.colors[chosen] = context.rgb_data.numpy()[0, : len(chosen)]
+                each.depth[chosen] = context.depth_data.numpy()[0, : len(chosen)]
+            done.append(each)
+        return done
+
+    def _developed(self, passes: list[_Pass], size: tuple[int, int]) -> NDArray[np.uint8]:
+        packed = np.array([each.colors for each in passes])[..., None]
+        total = ((packed >> np.array([16, 8, 0], dtype=np.uint32)) & 255).sum(axis=0, dtype=np.uint32)
+        return developed(total, self._samples).reshape(size[1], size[0], 3)
+
+
+class _Pass(NamedTuple):
+    """One pass, by ray: colours packed as 0xRRGGBB, and depth along the optical axis, metres, 0 for a miss."""
+
+    colors: NDArray[np.uint32]
+    depth: NDArray[np.float32]
 
 
 class _Uploaded(NamedTuple):
@@ -121,6 +161,15 @@ class _Uploaded(NamedTuple):
     context: Any
     size: tuple[int, int]
     slots: int
+
+
+def _seen(model: mujoco.MjModel, index: int, count: int) -> NDArray[np.bool_]:
+    """(G,) which geoms pass `index` of `count` shows: glass in some passes only, by its opacity.
+
+    The ray tracer knows no glass; the mean of the passes blends it with what is behind it, and thins its shadow.
+    """
+    passes = np.maximum(np.rint(model.mat_rgba[model.geom_matid, 3] * count).astype(int), 1)
+    return (index + 1) * passes // count > index * passes // count
 
 
 def _shine(ambient: Array, lit: list[Lamp], slots: int, model: Any, data: Any) -> None:
