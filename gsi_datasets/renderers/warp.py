@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset
-from gsi_datasets.renderers.changes import changed_boxes, may_touch
+from gsi_datasets.renderers.changes import changed_boxes, may_touch, turned
 from gsi_datasets.renderers.exposure import developed
 from gsi_datasets.renderers.lamps import CONE, Lamp, lamps
 from gsi_datasets.renderers.mjscene import AWAY, DrawModel, split
@@ -123,7 +123,7 @@ class WarpRenderer:
                 whole = known[1][index]
                 each = _Pass(whole.colors.copy(), whole.depth.copy())
                 shadowing = [lamp.position for lamp in lit if lamp.shadow]
-                directions = rays @ turn.T.astype(np.float32)
+                directions = turned(turn, np.ascontiguousarray(rays.T))
                 reach = each.depth / -rays[:, 2]
                 chosen = np.flatnonzero(may_touch(boxes, scene.camera.position, directions, reach, shadowing))
             if len(chosen):

@@ -19,7 +19,7 @@ def seen(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rays = np.stack([u, v, np.ones_like(u)], axis=-1) @ np.linalg.inv(camera.intrinsics).T @ camera.extrinsics[:3, :3]
     lengths = np.linalg.norm(rays, axis=-1)
     layers = RayCaster(toys.lookup).layers(scene)
-    directions = (rays / lengths[..., None]).reshape(-1, 3).astype(np.float32)
+    directions = (rays / lengths[..., None]).reshape(-1, 3).T.astype(np.float32)
     return directions, (layers.depth * lengths).ravel().astype(np.float32), layers.instances.ravel()
 
 
@@ -58,7 +58,7 @@ def test_shadows_of_the_change_are_touched() -> None:
     offsets = ground - eye
     lengths = np.linalg.norm(offsets, axis=1)
     box = Box(np.array([0.0, 0.0, 1.0]), np.array([0.2, 0.2, 0.2]), np.eye(3))
-    arguments = [box], eye, (offsets / lengths[:, None]).astype(np.float32), lengths.astype(np.float32)
+    arguments = [box], eye, (offsets / lengths[:, None]).T.astype(np.float32), lengths.astype(np.float32)
     bare = may_touch(*arguments, [])
     # Seen from 2 m up, a box of 0.2 m at 1 m hides what is within 0.2 m or a little more: its upper side is nearer.
     assert bare[np.abs(ground[:, 0]) < 0.2].all()
@@ -72,7 +72,7 @@ def test_shadows_of_the_change_are_touched() -> None:
 
 def test_rays_that_hit_nothing_are_touched_by_what_comes_before_them() -> None:
     box = Box(np.array([0.0, 0.0, 5.0]), np.array([1.0, 1.0, 1.0]), np.eye(3))
-    directions = np.array([[0, 0, 1], [0, 0, -1], [1, 0, 0]], dtype=np.float32)
+    directions = np.array([[0, 0, 1], [0, 0, -1], [1, 0, 0]], dtype=np.float32).T
     touched = may_touch([box], np.zeros(3), directions, np.zeros(3, dtype=np.float32), [np.array([0.0, 0.0, 9.0])])
     assert touched.tolist() == [True, False, False]
 
