@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -191,10 +193,19 @@ def _shine(ambient: Array, lit: list[Lamp], slots: int, model: Any, data: Any) -
 
 
 def _quiet_warp() -> Any:
-    """Warp, without its banner and compiler notes on the terminal."""
+    """Warp, without its banner, compiler notes and regrets about a missing GPU on the terminal."""
     warp = importlib.import_module("warp")
     warp.config.log_level = warp.LOG_ERROR
-    warp.init()
+    # The library writes past Python, so the file descriptor itself is turned away meanwhile.
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nowhere:
+        kept = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            warp.init()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
     return warp
 
 
