@@ -164,7 +164,7 @@ def _colour(value: Any) -> Picture:
 
 
 def _metres(value: Any) -> NDArray[np.float32]:
-    return np.asarray(_open(value)).astype(np.float32) / 1000
+    return np.asarray(_open(value)).astype(np.float32) / np.float32(1000)
 
 
 def _ids(value: Any) -> NDArray[np.int32]:
