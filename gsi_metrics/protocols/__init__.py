@@ -1,0 +1,1 @@
+"""What counts: how scores follow from what was seen."""
