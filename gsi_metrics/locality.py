@@ -95,13 +95,13 @@ def locality(
     left = float(1 - excluded.mean())
     if left < rules.least_left:
         return Locality(None, f"only {left:.0%} of the picture lies outside the places of the target", left=left)
-    before, after = floats(sample.source), matched(sample.source, edited, ~excluded, rules)
+    before, after = floats(sample.source), matched(sample, edited, ~excluded, rules)
     # What lies between the source and the true result is as good as either: shadows go along, or half along.
     expected = before if sample.target is None else _nearest_between(after, before, floats(sample.target))
     quality, weight = compare(expected, after, ~excluded, rules)
 
     rest, objects = ~excluded, {}
-    for body in sample.before:
+    for body in sorted(sample.before, key=lambda item: item.id):
         if body.movable and body.id != sample.target_id:
             seen = (sample.source_ids == body.id) & ~excluded
             rest &= ~seen
@@ -166,24 +166,28 @@ def carried(sample: Sample, transform: Array) -> Mask:
     return mask.astype(bool)
 
 
-def matched(source: Picture, edited: Picture, keep: Mask, rules: LocalityRules) -> Floats:
+def matched(sample: Sample, edited: Picture, keep: Mask, rules: LocalityRules) -> Floats:
     """(H, W, 3) in [0, 1]: the edited picture at the size and in the colours of the source.
 
     A global change of contrast and brightness of each channel is taken out, within the limits of `rules`.
 
     Args:
-        source: (H, W, 3) before.
+        sample: the row.
         edited: (h, w, 3) after.
-        keep: (H, W) pixels by which colours are compared.
+        keep: (H, W) pixels by which colours are compared; of them only those that the true result leaves as they were.
         rules: constants.
     """
     import cv2
 
-    height, width = source.shape[:2]
+    height, width = sample.size
     if edited.shape[:2] != (height, width):
         how = cv2.INTER_AREA if edited.shape[0] > height else cv2.INTER_CUBIC
         edited = np.asarray(cv2.resize(edited, (width, height), interpolation=how))
-    before, after = floats(source), floats(edited)
+    before, after = floats(sample.source), floats(edited)
+    if sample.target is not None:
+        # A large shadow that comes or goes would pass for a change of brightness.
+        still = keep & (np.abs(floats(sample.target) - before).max(-1) < rules.noise)
+        keep = still if still.any() else keep
     for channel in range(3):
         x, y = after[..., channel][keep].astype(np.float64), before[..., channel][keep].astype(np.float64)
         gain, offset = 1.0, 0.0
@@ -220,7 +224,7 @@ def compare(expected: Floats, after: Floats, keep: Mask, rules: LocalityRules) -
     mask = keep.astype(np.float32)[..., None]
 
     def blur(values: Floats) -> Floats:
-        return cv2.GaussianBlur(values, (0, 0), sigma)
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), dtype=np.float32)
 
     total = np.maximum(blur(mask), 1e-6)[..., None]
     mean_e, mean_a = blur(expected * mask) / total, blur(after * mask) / total

@@ -185,14 +185,13 @@ def _camera(sample: Sample, measurement: Measurement, tolerances: Tolerances) ->
     assert measurement.transform is not None
     known = sample.source_depth[sample.source_depth > 0]
     depth = float(np.median(known)) if known.size else 1.0
-    source: Array = np.linalg.inv(sample.source_extrinsics)
-    wanted: Array = np.linalg.inv(sample.target_extrinsics)
+    source = np.linalg.inv(sample.source_extrinsics).astype(np.float64)
+    wanted = np.linalg.inv(sample.target_extrinsics).astype(np.float64)
     seen: Array = measurement.transform @ source
 
     def apart(one: Array, other: Array) -> tuple[float, float]:
         turn = one[:3, :3].T @ other[:3, :3]
         sine = 0.5 * np.linalg.norm([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
-        # Precise near 0 too, where an arc cosine alone is not.
         return float(np.arctan2(sine, 0.5 * (np.trace(turn) - 1))), float(np.linalg.norm(one[:3, 3] - other[:3, 3]))
 
     turned, shifted = apart(seen, wanted)
@@ -266,8 +265,10 @@ def _height(body: Body) -> float:
 
 def _angle(one: Array, other: Array) -> float:
     """Radians between two vectors; a right angle if one is zero, which points nowhere."""
-    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(np.arccos(np.clip(one @ other / lengths, -1, 1))) if lengths > 0 else np.pi / 2
+    if not (one.any() and other.any()):
+        return np.pi / 2
+    # Unlike an arc cosine this is precise for small angles too.
+    return float(np.arctan2(np.linalg.norm(np.cross(one, other)), one @ other))
 
 
 def _kept_place(off: Array, body: Body, measurement: Measurement, tolerances: Tolerances) -> float:

@@ -210,7 +210,7 @@ def _emptied(sample: Sample, edited: Picture, measurement: Measurement) -> float
     if not place.any() or not outside.any():
         return None
     untouched = float(compare(truth, floats(sample.source), place, rules)[0][place].mean())
-    agreement = float(compare(truth, matched(sample.source, edited, outside, rules), place, rules)[0][place].mean())
+    agreement = float(compare(truth, matched(sample, edited, outside, rules), place, rules)[0][place].mean())
     return None if untouched > 0.8 else min(max((agreement - untouched) / (1 - untouched), 0.0), 1.0)
 
 
