@@ -11,7 +11,7 @@ DIFFERENT, SAME = 0.0, 1.0
 
 
 def appearance(
-    sample: Sample, measurement: Measurement, judged: float | None = None
+    sample: Sample, measurement: Measurement, judged: float | None = None, unjudged: str | None = None
 ) -> tuple[float | None, str | None]:
     """Scores the look of the target after the edit.
 
@@ -20,6 +20,7 @@ def appearance(
         measurement: what happened; its `likeness` compares the target before and after, aligned.
         judged: verdict of a judge in [0, 1]; it is taken if there is one, for it also knows what a likeness cannot:
             whether an unseen side looks plausible.
+        unjudged: why a judge that was asked gave no verdict; then AC is unscored, not measured by another yardstick.
 
     Returns:
         AC in [0, 1], or None and why it is unscored.
@@ -29,6 +30,8 @@ def appearance(
     """
     if sample.operation == "SR":
         return None, "nothing is left to compare after a removal"
+    if unjudged is not None:
+        return None, unjudged
     if judged is not None:
         if not 0 <= judged <= 1:
             raise ValueError(f"row {sample.id}: the judge's verdict is {judged}; rescale it to [0, 1]")

@@ -67,6 +67,7 @@ def score(
     edited: Picture,
     measurement: Measurement,
     judged: float | None = None,
+    unjudged: str | None = None,
     tolerances: Tolerances | None = None,
 ) -> Scores:
     """Scores one edited picture.
@@ -76,6 +77,7 @@ def score(
         edited: (h, w, 3) RGB.
         measurement: what an observer says happened.
         judged: verdict of an appearance judge in [0, 1]; None if nobody was asked.
+        unjudged: why a judge that was asked gave no verdict.
         tolerances: constants of IC and SA.
 
     Raises:
@@ -91,7 +93,7 @@ def score(
     local = locality(sample, edited, None if measurement.cause else measurement.transform)
     if local.cause is not None:
         unscored["el"] = local.cause
-    ac, cause = appearance(sample, measurement, judged)
+    ac, cause = appearance(sample, measurement, judged, unjudged)
     if cause is not None:
         unscored["ac"] = cause
     if sample.operation == "SR":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ seeds = st.integers(0, 30)
 every = settings(max_examples=40, deadline=None)
 
 
-def judge(sample: Sample, measurement: Measurement, **options: float) -> Scores:
+def judge(sample: Sample, measurement: Measurement, **options: Any) -> Scores:
     """Scores the true picture, so that only the measurement decides."""
     assert sample.target is not None
     return score(sample, sample.target, measurement, **options)
@@ -339,6 +340,8 @@ def test_a_judge_is_heard_and_checked() -> None:
     measurement = fake_measurement(sample, likeness=0.2)
     assert judge(sample, measurement, judged=0.9).ac == 0.9
     assert judge(sample, measurement).ac is not None
+    silent = judge(sample, measurement, unjudged="the judge did not answer")
+    assert (silent.ac, silent.unscored) == (None, {"ac": "the judge did not answer"})
     with pytest.raises(ValueError, match="verdict"):
         judge(sample, measurement, judged=10)
 
