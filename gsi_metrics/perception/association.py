@@ -211,7 +211,7 @@ def _object(scene: _Scene, observer: str, after: list[Seen], picture: Picture) -
 
     ids = list(scene.known)
     pairs = {ids[i]: after[j] for i, j in assign(pair_costs([scene.known[name] for name in ids], after))}
-    others, recall = _others(scene, pairs)
+    others, recall = _others(scene, pairs, picture)
     was, now = scene.known[body.id], pairs.get(body.id)
     taken = {id(item) for item in pairs.values()}
     # Whatever else looks like the target: a copy, or the target itself left at its old place.
@@ -262,7 +262,7 @@ def _object(scene: _Scene, observer: str, after: list[Seen], picture: Picture) -
     )
 
 
-def _others(scene: _Scene, pairs: dict[int, Seen]) -> tuple[tuple[Other, ...], float]:
+def _others(scene: _Scene, pairs: dict[int, Seen], picture: Picture) -> tuple[tuple[Other, ...], float]:
     """The movable objects but the target that were seen before, and the share of them that is seen after."""
     sample = scene.sample
     others = []
@@ -276,12 +276,12 @@ def _others(scene: _Scene, pairs: dict[int, Seen]) -> tuple[tuple[Other, ...], f
         meant = sample.body(body.id, after=True)
         wanted = np.zeros(3) if meant is None else meant.centre - body.centre
         off = float(np.linalg.norm(now.centre - was.centre - wanted))
-        others.append(Other(body.id, likeness(was.look, now.look), off))
+        others.append(Other(body.id, _alike(scene, body, now, picture), off))
     return tuple(others), float(np.mean([other.present > 0 for other in others])) if others else 1.0
 
 
 def _alike(scene: _Scene, body: Body, now: Seen, picture: Picture) -> float:
-    """Likeness of the target before and after, within its silhouette where the detector gives none."""
+    """Likeness of an object before and after, within its silhouette where the detector gives none."""
     was = scene.known[body.id]
     if was.item.mask is not None and now.item.mask is not None:
         return likeness(was.look, now.look)
