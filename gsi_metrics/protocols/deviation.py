@@ -50,7 +50,7 @@ class Tolerances:
     kept_log_scale: float = np.log(1.25)
     vacated: float = 0.5
     removed: float = 0.75
-    replaced: float = 0.2
+    replaced: float = 0.25
     other_shift: float = 0.03
     other_present: float = 0.5
     other_visibility: float = 0.1

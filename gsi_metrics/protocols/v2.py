@@ -184,7 +184,7 @@ def _removal(sample: Sample, edited: Picture, measurement: Measurement, toleranc
     if measurement.cause is not None:
         return _Verdict(cause=measurement.cause)
     seen = bool(measurement.found) or measurement.duplicates > 0
-    emptied = _emptied(sample, edited, measurement)
+    emptied = _emptied(sample, edited)
     faults = ["the object is still seen"] if seen else []
     if measurement.vacated < tolerances.removed:
         faults.append(f"only {measurement.vacated:.0%} of its place is free of it")
@@ -199,7 +199,7 @@ def _removal(sample: Sample, edited: Picture, measurement: Measurement, toleranc
     return _Verdict(sa=gone / (1 + lost), faults=tuple(faults), details=details)
 
 
-def _emptied(sample: Sample, edited: Picture, measurement: Measurement) -> float | None:
+def _emptied(sample: Sample, edited: Picture) -> float | None:
     """How far the target's place went from the object's looks (0) to those of the true result (1).
 
     None where no true result is known, or where it looks so much like the object that nothing can be told.
