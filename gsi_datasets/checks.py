@@ -5,18 +5,17 @@ They are ordered from cheap to dear by the pipeline: geometry, then physics, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets import assets
-from gsi_datasets.assets.look import look_difference
-from gsi_datasets.geometry import corners, overlap_xy, rotation_angle, rotation_z
+from gsi_datasets.geometry import corners, overlap_xy, rotation_angle
 from gsi_datasets.operations import Candidate
-from gsi_datasets.scene import Box, Camera, Scene, SceneObject
+from gsi_datasets.scene import Box, Scene, SceneObject
 from gsi_datasets.simulators.base import Contact
 
 
@@ -172,43 +171,6 @@ def visible(visibility: Mapping[str, Visibility], name: str, when: str, fraction
         return Reason("occluded", f"{100 * seen.fraction:.0f} % of {name} is visible {when}")
     if seen.visible < pixels:
         return Reason("tiny", f"{name} covers {seen.visible} pixels {when}")
-    return None
-
-
-# A turn can be mistaken for another where outline and depth agree this well; then the colours must tell.
-SAME_OUTLINE = 0.94
-SAME_DEPTH = 0.0025
-TELLING_COLOUR = 0.06
-OTHER_TURNS = tuple(range(30, 360, 30))
-
-
-def turn_can_be_told(
-    target: SceneObject, camera: Camera, depth_of: Callable[[Scene], NDArray[np.float32]]
-) -> Reason | None:
-    """The turned object must not look as if it had been turned by another angle.
-
-    It is compared with itself turned further, by outline and depth as the camera sees it alone and, where those
-    agree, by its colours. Angles that its declared symmetry makes equal are left out.
-
-    Args:
-        target: the object where it ends.
-        camera: the view.
-        depth_of: (H, W) depth of a scene, metres, 0 where nothing is hit.
-    """
-    order = assets.info(target.asset).symmetry
-    alone = Scene("alone", (target,), camera)
-    here = depth_of(alone)
-    for degrees in OTHER_TURNS:
-        if order > 1 and degrees % (360 / order) < 1e-6:
-            continue
-        centre, turn = target.box.centre, rotation_z(np.radians(degrees))
-        other = replace(target, position=centre + turn @ (target.position - centre), rotation=turn @ target.rotation)
-        there = depth_of(alone.with_objects([other]))
-        both, either = (here > 0) & (there > 0), (here > 0) | (there > 0)
-        if both.sum() < SAME_OUTLINE * either.sum() or np.abs(here - there)[both].mean() > SAME_DEPTH:
-            continue
-        if look_difference(target.asset, float(degrees)) < TELLING_COLOUR:
-            return Reason("untellable", f"{target.name} looks the same turned {degrees} degrees further")
     return None
 
 

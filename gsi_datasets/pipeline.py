@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_datasets import checks, instructions, referring, rows
+from gsi_datasets import checks, instructions, referring, rows, telling
 from gsi_datasets.checks import Reason
 from gsi_datasets.images import Encoder
 from gsi_datasets.operations import Candidate, propose
@@ -231,11 +231,16 @@ def see_after(attempt: Attempt, use: Tools) -> Reason | None:
 
 
 def tell_turn(attempt: Attempt, use: Tools) -> Reason | None:
-    """A turn can be told from other turns, by shape or by look."""
+    """A turn can be told from other turns, by shape or by look, from what both views show."""
     if attempt.candidate.operation != "OR":
         return None
-    target, camera = attempt.after[attempt.candidate.target], attempt.after.camera.resized(256, 256)
-    return checks.turn_can_be_told(target, camera, lambda scene: use.rays.layers(scene).depth)
+    assert attempt.seen_after is not None
+    seen = attempt.seen_before, attempt.seen_after
+    margin = telling.turn_margin(attempt.before, attempt.after, attempt.candidate.target, *seen)
+    attempt.measured["turn_margin"] = round(margin, 3)
+    if margin < telling.ENOUGH:
+        return Reason("untellable", f"{attempt.candidate.target} looks much the same after another turn")
+    return None
 
 
 def execute(attempt: Attempt, use: Tools) -> Reason | None:

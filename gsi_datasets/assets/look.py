@@ -1,8 +1,9 @@
-"""How much an object's colours change when it turns: whether a label, a dial or a spout gives the turn away."""
+"""The own colours of an object's surface, without light: what a label, a dial or a spout looks like."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +16,31 @@ PATCH = 24  # points that are averaged
 
 
 @lru_cache(maxsize=512)
-def look_difference(asset_id: str, degrees: float) -> float:
-    """Mean colour difference between an object and itself turned about its vertical, 0 to 1.
-
-    Each surface point is compared with the nearest one of the turned object; faces that look down do not count.
-    Colours are averaged over small patches first: a fine weave or a grain does not tell one turn from another.
-
-    Args:
-        asset_id: which object.
-        degrees: of the turn.
-    """
+def _patches(asset_id: str) -> tuple[Any, NDArray[np.float64]]:
     from scipy.spatial import cKDTree
 
     from gsi_datasets import assets
 
     points, colors = surface_samples(assets.get(asset_id))
-    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    turned = points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
-    _, patch = cKDTree(points).query(points, k=PATCH)
-    colors = colors[patch].mean(axis=1)
-    _, nearest = cKDTree(turned).query(points)
-    return float(np.abs(colors - colors[nearest]).mean())
+    tree = cKDTree(points)
+    _, patch = tree.query(points, k=PATCH)
+    return tree, colors[patch].mean(axis=1)
+
+
+def patch_colours(asset_id: str, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Own colour of an asset near points of its surface.
+
+    Colours are averaged over small patches: a fine weave or a grain does not tell one turn from another.
+
+    Args:
+        asset_id: which object.
+        points: (N, 3) metres in the asset's frame.
+
+    Returns:
+        (N, 3) sRGB in [0, 1].
+    """
+    tree, colors = _patches(asset_id)
+    return colors[tree.query(points)[1]]
 
 
 def surface_samples(asset: Asset, count: int = SAMPLES) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
