@@ -1,0 +1,257 @@
+"""How a judge is reached: chat completions over HTTP. Keys come from the environment and go nowhere else.
+
+`Endpoint` is any server that speaks OpenAI's chat completions (vLLM, llama.cpp, a provider's own). It is written on
+`urllib`, for `huggingface_hub.InferenceClient` with a `base_url` does two things that are not wanted here: without a
+key it sends the user's Hub token to that address, and it rewrites a JSON schema into a form that other servers do
+not know. For models that the Hub routes to its providers it is the right tool, and `HubProvider` uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+
+LARGEST_REPLY = 1 << 20
+"""Bytes; a verdict is a few hundred."""
+PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+"""HTTP statuses that may be gone at the next try."""
+
+
+class JudgeError(Exception):
+    """A request that brought no usable reply.
+
+    Attributes:
+        passing: whether it may work at another time.
+        wait: seconds the server asks to wait; 0 if it does not say.
+    """
+
+    def __init__(self, message: str, passing: bool = True, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.passing, self.wait = passing, wait
+
+
+class Client(Protocol):
+    """Anything that completes a chat.
+
+    Attributes:
+        model: names it in the cache; verdicts of different models are not mixed.
+    """
+
+    @property
+    def model(self) -> str: ...
+
+    def complete(self, messages: list[dict[str, Any]], schema: dict[str, Any]) -> str:
+        """The text of the reply.
+
+        Args:
+            messages: OpenAI's form, pictures as data URLs.
+            schema: JSON schema that the reply should follow, where the server can hold the model to it.
+
+        Raises:
+            JudgeError: no reply.
+        """
+        ...
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the key to another host."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+@dataclass
+class Endpoint:
+    """A server that speaks OpenAI's chat completions.
+
+    Attributes:
+        base_url: up to and with the version, e.g. ``http://localhost:8000/v1``.
+        model: as the server calls it.
+        key_variable: name of the environment variable that holds the key; None if the server wants none.
+        timeout: seconds for one request, all in all.
+        max_tokens: longest reply; room for models that think first.
+        options: more fields of the request, e.g. ``{"seed": 0}``.
+    """
+
+    base_url: str
+    model: str
+    key_variable: str | None = None
+    timeout: float = 120.0
+    max_tokens: int = 2048
+    options: dict[str, Any] = field(default_factory=dict)
+    _schema_refused: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"base_url {self.base_url!r} is no http address; give e.g. http://localhost:8000/v1")
+        if parts.username or parts.password:
+            raise ValueError("base_url carries a password; put the key into an environment variable (key_variable)")
+        _key(self.key_variable)
+
+    def complete(self, messages: list[dict[str, Any]], schema: dict[str, Any]) -> str:
+        """See `Client`. A server that does not know JSON schemas is asked once more, and then always, without."""
+        body = {"model": self.model, "messages": messages, "temperature": 0, "max_tokens": self.max_tokens}
+        body |= self.options
+        if not self._schema_refused.is_set():
+            try:
+                return _content(self._post(body | {"response_format": _response_format(schema)}))
+            except _RefusedError as error:
+                text = self._post_plain(body, error)
+                self._schema_refused.set()
+                return text
+        return _content(self._post(body))
+
+    def _post_plain(self, body: dict[str, Any], first: _RefusedError) -> str:
+        try:
+            return _content(self._post(body))
+        except _RefusedError as error:
+            # It was not the schema.
+            raise first from error
+
+    def _post(self, body: dict[str, Any]) -> Any:
+        key = _key(self.key_variable)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        url = self.base_url.rstrip("/") + "/chat/completions"
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+        opener = urllib.request.build_opener(_NoRedirect)
+        deadline = time.monotonic() + self.timeout
+        try:
+            with opener.open(request, timeout=self.timeout) as response:
+                return json.loads(_read(response, deadline))
+        except urllib.error.HTTPError as error:
+            with error:
+                said = _hidden(_beginning(error), key)
+            message = f"the judge's server answers {error.code} {error.reason}: {said}"
+            if error.code in (400, 422, 501):
+                raise _RefusedError(message, passing=False) from None
+            raise JudgeError(message, error.code in PASSING, _seconds(error.headers.get("Retry-After"))) from None
+        except TimeoutError:
+            raise JudgeError(f"no reply within {self.timeout:g} s") from None
+        except (urllib.error.URLError, OSError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, TimeoutError):
+                raise JudgeError(f"no reply within {self.timeout:g} s") from None
+            raise JudgeError(f"cannot reach {self.base_url}: {_hidden(str(reason), key)}") from None
+        except ValueError as error:
+            raise JudgeError(f"the judge's server does not answer in JSON: {error}") from None
+
+
+@dataclass
+class HubProvider:
+    """A model that the Hub routes to one of its inference providers.
+
+    Attributes:
+        model: id on the Hub.
+        provider: which one; ``auto`` takes the first in the user's settings.
+        key_variable: name of the environment variable that holds the token.
+        timeout: seconds for one request.
+        max_tokens: longest reply.
+    """
+
+    model: str
+    provider: str = "auto"
+    key_variable: str = "HF_TOKEN"
+    timeout: float = 120.0
+    max_tokens: int = 2048
+
+    def __post_init__(self) -> None:
+        _key(self.key_variable)
+
+    def complete(self, messages: list[dict[str, Any]], schema: dict[str, Any]) -> str:
+        """See `Client`."""
+        from huggingface_hub import InferenceClient
+        from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError
+
+        key = _key(self.key_variable)
+        client: Any = InferenceClient(self.model, provider=self.provider, token=key, timeout=self.timeout)  # type: ignore[arg-type]
+        options = {"temperature": 0, "max_tokens": self.max_tokens, "response_format": _response_format(schema)}
+        try:
+            return _content(client.chat_completion(messages, **options))
+        except JudgeError:
+            raise
+        except InferenceTimeoutError:
+            raise JudgeError(f"no reply within {self.timeout:g} s") from None
+        except HfHubHTTPError as error:
+            status = error.response.status_code
+            said = _hidden(str(error), key)
+            raise JudgeError(f"{self.provider} answers {status}: {said}", status in PASSING) from None
+        except ValueError as error:
+            raise JudgeError(f"{self.provider}: {_hidden(str(error), key)}", passing=False) from None
+        except Exception as error:
+            # The transport's own errors; the library does not say which one it uses.
+            raise JudgeError(f"cannot reach {self.provider}: {_hidden(str(error), key)}") from None
+
+
+class _RefusedError(JudgeError):
+    """The server does not understand the request as it is put."""
+
+
+def _key(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ValueError(f"the environment variable {variable} is not set; it should hold the judge's key")
+    return value
+
+
+def _hidden(text: str, key: str | None) -> str:
+    """A server's words in one line, without the key that some servers repeat."""
+    line = " ".join(text.split())[:300]
+    return line.replace(key, "***") if key else line
+
+
+def _beginning(error: urllib.error.HTTPError) -> str:
+    try:
+        return error.read(2000).decode("utf-8", "replace")
+    except (OSError, HTTPException):
+        return ""
+
+
+def _read(response: HTTPResponse, deadline: float) -> bytes:
+    """The whole body, unless it is too long or drips in too slowly (a socket's timeout is for each packet)."""
+    pieces, length = [], 0
+    while piece := response.read1(65536):
+        pieces.append(piece)
+        length += len(piece)
+        if length > LARGEST_REPLY:
+            raise JudgeError(f"the reply is longer than {LARGEST_REPLY} bytes", passing=False)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    return b"".join(pieces)
+
+
+def _seconds(value: str | None) -> float:
+    """Of a Retry-After header; dates are not read."""
+    return min(float(value), 60.0) if value and value.isascii() and value.isdigit() else 0.0
+
+
+def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
+
+
+def _content(reply: Any) -> str:
+    """The text of the first choice."""
+    try:
+        choice = reply["choices"][0]
+        text = choice["message"]["content"]
+        reason = choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise JudgeError("the judge's server answers in JSON that is no chat completion") from None
+    if reason == "length":
+        raise JudgeError("the judge's reply was cut off; raise max_tokens", passing=False)
+    if not isinstance(text, str) or not text.strip():
+        raise JudgeError(f"the judge's reply is empty (finish reason {reason})")
+    return text
