@@ -261,6 +261,8 @@ def test_scaling_about_the_middle_leaves_the_base() -> None:
         before=(replace(before, size=before.size * [1, 1, 20]),),
         after=(replace(after, size=after.size * [1, 1, 20], centre=after.centre + np.array([0, 0, rise])),),
     )
+    for part in (0.5, 1, 2):
+        assert judge(tall, fake_measurement(tall, part)).errors["base_cm"] == pytest.approx(0, abs=1e-6)
     assert judge(tall, fake_measurement(tall)).ic == 1
     about_the_middle = judge(tall, fake_measurement(tall, shift=np.zeros(3)))
     assert about_the_middle.faults == ("the object left its base",)
@@ -360,6 +362,14 @@ def test_tolerances_are_what_decides() -> None:
     assert sample.target is not None
     assert score(sample, sample.target, measurement).ic == 0
     assert score(sample, sample.target, measurement, tolerances=Tolerances(share=0.45)).ic == 1
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name != "SR"])
+def test_no_tolerance_lets_doing_nothing_pass(operation: str) -> None:
+    sample = fake_sample(operation, 1)
+    still = fake_measurement(sample, 0, vacated=1.0)
+    generous = Tolerances(share=5, region=50, direction=np.pi, height=50)
+    assert score(sample, sample.source, still, tolerances=generous).ic == 0
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
