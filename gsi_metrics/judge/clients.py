@@ -8,22 +8,16 @@ not know. For models that the Hub routes to its providers it is the right tool, 
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPResponse
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+
+from gsi_metrics.web import PASSING, WebError, checked_url, hidden, post_json
 
 
 LARGEST_REPLY = 1 << 20
 """Bytes; a verdict is a few hundred."""
-PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""HTTP statuses that may be gone at the next try."""
 
 
 class JudgeError(Exception):
@@ -62,13 +56,6 @@ class Client(Protocol):
         ...
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to another host."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 @dataclass
 class Endpoint:
     """A server that speaks OpenAI's chat completions.
@@ -91,11 +78,7 @@ class Endpoint:
     _schema_refused: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"base_url {self.base_url!r} is no http address; give e.g. http://localhost:8000/v1")
-        if parts.username or parts.password:
-            raise ValueError("base_url carries a password; put the key into an environment variable (key_variable)")
+        checked_url(self.base_url)
         _key(self.key_variable)
 
     def complete(self, messages: list[dict[str, Any]], schema: dict[str, Any]) -> str:
@@ -119,33 +102,12 @@ class Endpoint:
             raise first from error
 
     def _post(self, body: dict[str, Any]) -> Any:
-        key = _key(self.key_variable)
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
         url = self.base_url.rstrip("/") + "/chat/completions"
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
-        opener = urllib.request.build_opener(_NoRedirect)
-        deadline = time.monotonic() + self.timeout
         try:
-            with opener.open(request, timeout=self.timeout) as response:
-                return json.loads(_read(response, deadline))
-        except urllib.error.HTTPError as error:
-            with error:
-                said = _hidden(_beginning(error), key)
-            message = f"the judge's server answers {error.code} {error.reason}: {said}"
-            if error.code in (400, 422, 501):
-                raise _RefusedError(message, passing=False) from None
-            raise JudgeError(message, error.code in PASSING, _seconds(error.headers.get("Retry-After"))) from None
-        except TimeoutError:
-            raise JudgeError(f"no reply within {self.timeout:g} s") from None
-        except (urllib.error.URLError, OSError, HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, TimeoutError):
-                raise JudgeError(f"no reply within {self.timeout:g} s") from None
-            raise JudgeError(f"cannot reach {self.base_url}: {_hidden(str(reason), key)}") from None
-        except ValueError as error:
-            raise JudgeError(f"the judge's server does not answer in JSON: {error}") from None
+            return post_json(url, body, self.timeout, LARGEST_REPLY, _key(self.key_variable))
+        except WebError as error:
+            kind = _RefusedError if error.status in (400, 422, 501) else JudgeError
+            raise kind(str(error), error.passing, error.wait) from None
 
 
 @dataclass
@@ -185,13 +147,13 @@ class HubProvider:
             raise JudgeError(f"no reply within {self.timeout:g} s") from None
         except HfHubHTTPError as error:
             status = error.response.status_code
-            said = _hidden(str(error), key)
+            said = hidden(str(error), key)
             raise JudgeError(f"{self.provider} answers {status}: {said}", status in PASSING) from None
         except ValueError as error:
-            raise JudgeError(f"{self.provider}: {_hidden(str(error), key)}", passing=False) from None
+            raise JudgeError(f"{self.provider}: {hidden(str(error), key)}", passing=False) from None
         except Exception as error:
             # The transport's own errors; the library does not say which one it uses.
-            raise JudgeError(f"cannot reach {self.provider}: {_hidden(str(error), key)}") from None
+            raise JudgeError(f"cannot reach {self.provider}: {hidden(str(error), key)}") from None
 
 
 class _RefusedError(JudgeError):
@@ -205,37 +167,6 @@ def _key(variable: str | None) -> str | None:
     if not value:
         raise ValueError(f"the environment variable {variable} is not set; it should hold the judge's key")
     return value
-
-
-def _hidden(text: str, key: str | None) -> str:
-    """A server's words in one line, without the key that some servers repeat."""
-    line = " ".join(text.split())[:300]
-    return line.replace(key, "***") if key else line
-
-
-def _beginning(error: urllib.error.HTTPError) -> str:
-    try:
-        return error.read(2000).decode("utf-8", "replace")
-    except (OSError, HTTPException):
-        return ""
-
-
-def _read(response: HTTPResponse, deadline: float) -> bytes:
-    """The whole body, unless it is too long or drips in too slowly (a socket's timeout is for each packet)."""
-    pieces, length = [], 0
-    while piece := response.read1(65536):
-        pieces.append(piece)
-        length += len(piece)
-        if length > LARGEST_REPLY:
-            raise JudgeError(f"the reply is longer than {LARGEST_REPLY} bytes", passing=False)
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    return b"".join(pieces)
-
-
-def _seconds(value: str | None) -> float:
-    """Of a Retry-After header; dates are not read."""
-    return min(float(value), 60.0) if value and value.isascii() and value.isdigit() else 0.0
 
 
 def _response_format(schema: dict[str, Any]) -> dict[str, Any]:

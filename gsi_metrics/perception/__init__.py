@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 OBSERVERS = ("registration", "truth", "recorded", "open_vocabulary", "external")
 
 
-def open_observer(name: str, **options: Any) -> Observer:
+def open_observer(name: str, /, **options: Any) -> Observer:
     """The observer of this name.
 
     Args:

@@ -276,16 +276,20 @@ class Detector(Protocol):
         version: of it and its weights: what it says of one picture may change only with it.
     """
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str: ...
 
-    def detect(self, image: Picture, K: Array, queries: list[str]) -> Detections:
+    @property
+    def version(self) -> str: ...
+
+    def detect(self, image: Picture, K: Array, queries: list[str], up: Array | None = None) -> Detections:
         """Finds objects.
 
         Args:
             image: (H, W, 3) RGB.
             K: (3, 3) intrinsics at this resolution.
             queries: English nouns to look for.
+            up: (3,) unit vector against gravity, camera frame; None if nobody knows it.
 
         Raises:
             DetectionError: it did not work; the message says why.

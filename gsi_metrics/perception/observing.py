@@ -29,10 +29,14 @@ def observer(detector: Detector, floor: bool = True) -> Observer:
     def measure(sample: Sample, edited: Picture) -> Measurement:
         queries = sorted({body.category for body in sample.before})
         scale = np.diag([edited.shape[1] / sample.size[1], edited.shape[0] / sample.size[0], 1.0])
+        up = sample.source_extrinsics[:3, 2]
+        # Nobody knows how a camera is held that was to be moved.
+        now = None if sample.operation == "PC" else up
         try:
-            before = detector.detect(sample.source, sample.intrinsics, queries)
-            after = detector.detect(edited, scale @ sample.intrinsics, queries)
-            untouched = detector.detect(reencoded(sample.source), sample.intrinsics, queries) if floor else None
+            before = detector.detect(sample.source, sample.intrinsics, queries, up)
+            after = detector.detect(edited, scale @ sample.intrinsics, queries, now)
+            again = reencoded(sample.source)
+            untouched = detector.detect(again, sample.intrinsics, queries, up) if floor else None
         except DetectionError as error:
             return Measurement(sample.id, f"{detector.name}-{detector.version}", cause=str(error))
         return measurement_from_detections(sample, edited, before, after, untouched)

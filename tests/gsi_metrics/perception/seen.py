@@ -61,7 +61,7 @@ class Oracle:
     def __init__(self, *known: tuple[Picture, Detections]) -> None:
         self.known, self.calls = known, 0
 
-    def detect(self, image: Picture, K: Any, queries: list[str]) -> Detections:
+    def detect(self, image: Picture, K: Any, queries: list[str], up: Any = None) -> Detections:
         self.calls += 1
         nearest = min(self.known, key=lambda pair: np.abs(pair[0].astype(int) - _fit(image, pair[0])).mean())
         return changed(nearest[1], observer=self.name).resized(*image.shape[:2])
