@@ -34,9 +34,9 @@ class Tolerance:
 
     def holds(self, expected: float, got: float) -> bool:
         """Whether `got` is near enough; nan only equals nan, and infinity itself."""
-        if math.isnan(expected) or math.isnan(got):
-            return math.isnan(expected) and math.isnan(got)
-        return expected == got or abs(expected - got) <= max(self.absolute, self.relative * abs(expected))
+        if not (math.isfinite(expected) and math.isfinite(got)):
+            return expected == got or (math.isnan(expected) and math.isnan(got))
+        return abs(expected - got) <= max(self.absolute, self.relative * abs(expected))
 
 
 EXACT = Tolerance()
@@ -59,6 +59,10 @@ TOLERANCES: dict[str, dict[str, Tolerance]] = {
         "mse": MSE,
     },
 }
+
+
+# Where, expected, got.
+Difference = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class Report:
         """Whether there was something to check and all of it agreed."""
         return bool(self.counts) and not self.mismatches
 
-    def add(self, file: str, kind: str, case: str, differences: list[tuple[str, str, str]]) -> None:
-        """Count a case; `differences` are (where, expected, got)."""
+    def add(self, file: str, kind: str, case: str, differences: list[Difference]) -> None:
+        """Count a case and note what differs."""
         self.counts[file, kind] += 1
         self.failed[file, kind] += bool(differences)
         for where, expected, got in differences:
@@ -120,7 +124,7 @@ def conform_metrics(folder: Path, progress: bool = True) -> Report:
         raise ConformError(f"{folder}: no *.jsonl.gz and no pipeline/ in it; are these vectors of the protocol?")
     report = Report()
     for file, case in tqdm(cases, disable=not progress, unit="case"):
-        report.add(file, case["kind"], case["id"], _check(case, folder))
+        report.add(file, case["kind"], case["id"], check_case(case, folder))
     if tree.is_dir():
         _check_pipeline(tree, report, progress)
     return report
@@ -155,16 +159,29 @@ def _cases(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for number, line in enumerate(lines, 1):
             try:
                 case = json.loads(line)
-                kind = case["kind"], case["id"], case["input"], case["expected"]
-            except (KeyError, TypeError, ValueError) as error:
+                _check_shape(case)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise ConformError(f"{path}:{number}: is no case ({error!r})") from error
-            if kind[0] not in KINDS:
+            if case["kind"] not in KINDS:
                 raise ConformError(f"{path}:{number}: case {case['id']} has the unknown kind {case['kind']!r}")
             yield path.name, case
 
 
-def _check(case: Mapping[str, Any], folder: Path) -> list[tuple[str, str, str]]:
-    """What differs: (where, expected, got)."""
+def _check_shape(case: Mapping[str, Any]) -> None:
+    """One answer, or several by name, so that nothing passes because nothing is expected."""
+    _ = case["kind"], case["id"], case["input"].keys()
+    answers = [case["expected"]] if case["expected"].keys() & {"value", "raises"} else [*case["expected"].values()]
+    if not answers or any(len(answer.keys() & {"value", "raises"}) != 1 for answer in answers):
+        raise ValueError("expected must be a value, a refusal, or several of these by name")
+
+
+def check_case(case: Mapping[str, Any], folder: Path) -> list[Difference]:
+    """What this package answers otherwise.
+
+    Args:
+        case: one line of a file of vectors, decoded.
+        folder: where the pictures it names are.
+    """
     kind, expected = case["kind"], case["expected"]
     try:
         answers = KINDS[kind](Case(_decoded(case["input"]), folder, expected))
@@ -172,13 +189,10 @@ def _check(case: Mapping[str, Any], folder: Path) -> list[tuple[str, str, str]]:
         if "raises" in expected:
             return []
         return [("", json.dumps(expected), f"raises {type(error).__name__}: {error}")]
-    # One answer, or several by name.
-    single = set(expected) <= {"value", "raises"}
-    named = (
-        {"value": (expected, answers)}
-        if single
-        else {name: (wanted, answers.get(name, "nothing")) for name, wanted in expected.items()}
-    )
+    if expected.keys() & {"value", "raises"}:
+        named = {"value": (expected, answers)}
+    else:
+        named = {name: (wanted, answers.get(name, "nothing")) for name, wanted in expected.items()}
     differences = []
     for name, (wanted, answer) in named.items():
         if "raises" in wanted:
@@ -188,7 +202,7 @@ def _check(case: Mapping[str, Any], folder: Path) -> list[tuple[str, str, str]]:
     return differences
 
 
-def _compare(expected: Any, got: Any, kind: str, where: tuple[str, ...] = ()) -> list[tuple[str, str, str]]:
+def _compare(expected: Any, got: Any, kind: str, where: tuple[str, ...] = ()) -> list[Difference]:
     """Differences of two JSON values; `where` are the names on the way to them."""
     if isinstance(expected, dict) and isinstance(got, dict):
         if set(expected) != set(got):
@@ -225,6 +239,7 @@ def _decoded(value: Any) -> Any:
 
 def _check_pipeline(tree: Path, report: Report, progress: bool) -> None:
     """Score the folder as a user would, and compare the files that come out."""
+    produced = {path_of(Path(), mode).name for mode in MODES for path_of in (results_path, statistics_path)}
     for wanted in sorted(path for path in (tree / "expected").iterdir() if path.is_dir()):
         with tempfile.TemporaryDirectory(prefix="gsi-bench-") as out:
             scores = score_folder(
@@ -237,14 +252,18 @@ def _check_pipeline(tree: Path, report: Report, progress: bool) -> None:
             )
             for key, reason in scores.failures.items():
                 report.add(f"pipeline/{wanted.name}", "score_folder", key, [("", "a score", reason)])
-            for mode in MODES:
-                for path_of in (results_path, statistics_path):
-                    expected, got = path_of(wanted, mode), path_of(Path(out), mode)
-                    _check_file(expected, got, f"pipeline/{wanted.name}", report)
+            for expected in sorted(wanted.iterdir()):
+                if expected.name not in produced:
+                    raise ConformError(f"{expected}: no file of this name comes out of scoring")
+                _check_file(expected, Path(out) / expected.name, f"pipeline/{wanted.name}", report)
 
 
 def _check_file(expected: Path, got: Path, kind: str, report: Report) -> None:
-    wanted, found = (json.loads(path.read_text(encoding="utf-8")) for path in (expected, got))
+    try:
+        wanted = json.loads(expected.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConformError(f"{expected}: is no readable JSON file: {error}") from error
+    found = json.loads(got.read_text(encoding="utf-8"))
     for key in sorted(set(wanted) | set(found)):
         entry = wanted.get(key, "nothing")
         view = isinstance(entry, dict) and entry.get("operation") == "view" and "ssim" not in entry

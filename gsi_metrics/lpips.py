@@ -14,11 +14,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gsi_metrics.lpips_weights import LAYERS, read_weights, weights_path
+from gsi_metrics.winograd import WinogradConv2d
 
 
-# (out channels, kernel, stride, padding); a pool stands before the second and the third.
-CONVOLUTIONS = ((64, 11, 4, 2), (192, 5, 1, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1))
+# Per channel, of inputs from -1 to 1.
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+# A pool stands before the second and the third layer.
 POOLED = (1, 2)
+# Side that leaves one pixel after the second pool.
+SMALLEST = 31
 
 
 class Lpips(nn.Module):
@@ -37,20 +42,14 @@ class Lpips(nn.Module):
     def __init__(self, path: Path | None = None) -> None:
         super().__init__()
         tensors = {name: torch.from_numpy(value) for name, value in read_weights(path).items()}
-        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188])[:, None, None])
-        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450])[:, None, None])
-        self.convolutions = nn.ModuleList()
-        self.heads = nn.ParameterList()
-        channels = 3
-        for number, (layer, (out, kernel, stride, padding)) in enumerate(zip(LAYERS, CONVOLUTIONS, strict=True)):
-            convolution = nn.Conv2d(channels, out, kernel, stride, padding)
-            # Channels last: a fifth faster on CPUs than the default layout.
-            weight = tensors[f"features.{layer}.weight"].contiguous(memory_format=torch.channels_last)
-            convolution.weight = nn.Parameter(weight)
-            convolution.bias = nn.Parameter(tensors[f"features.{layer}.bias"])
-            self.convolutions.append(convolution)
-            self.heads.append(tensors[f"heads.{number}"])
-            channels = out
+        self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None])
+        self.register_buffer("scale", torch.tensor(SCALE)[:, None, None])
+        weights = [(tensors[f"features.{layer}.weight"], tensors[f"features.{layer}.bias"]) for layer in LAYERS]
+        self.first = nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2)
+        self.first.load_state_dict(dict(zip(("weight", "bias"), weights[0], strict=True)))
+        self.first.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.others = nn.ModuleList(WinogradConv2d(*pair) for pair in weights[1:])
+        self.heads = nn.ParameterList(tensors[f"heads.{number}"] for number in range(len(LAYERS)))
         self.requires_grad_(False).eval()
 
     def features(self, pictures: Tensor) -> list[Tensor]:
@@ -58,15 +57,21 @@ class Lpips(nn.Module):
 
         Args:
             pictures: (B, 3, H, W), -1 to 1, RGB unless the caller wants something else.
+
+        Raises:
+            ValueError: the pictures are too small for the network.
         """
-        values = ((pictures - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
-        maps = []
-        for number, convolution in enumerate(self.convolutions):
+        height, width = pictures.shape[2:]
+        if min(height, width) < SMALLEST:
+            raise ValueError(f"LPIPS needs pictures of {SMALLEST} pixels a side, not {width}x{height}")
+        scaled = ((pictures - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
+        values = self.first(scaled).permute(0, 2, 3, 1).relu_()
+        maps = [_unit(values)]
+        for number, convolution in enumerate(self.others, 1):
             if number in POOLED:
-                values = functional.max_pool2d(values, 3, 2)
-            values = functional.relu_(convolution(values))
-            last = values.permute(0, 2, 3, 1)
-            maps.append(last / (torch.linalg.vector_norm(last, dim=3, keepdim=True) + 1e-10))
+                values = functional.max_pool2d(values.permute(0, 3, 1, 2), 3, 2).permute(0, 2, 3, 1)
+            values = convolution(values).relu_()
+            maps.append(_unit(values))
         return maps
 
     def layers(self, first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
@@ -88,6 +93,10 @@ class Lpips(nn.Module):
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """(B,) plain LPIPS of two (B, 3, H, W) batches, RGB, -1 to 1."""
         return self.distance(self.features(first), self.features(second))
+
+
+def _unit(values: Tensor) -> Tensor:
+    return values / (torch.linalg.vector_norm(values, dim=3, keepdim=True) + 1e-10)
 
 
 def load() -> Lpips:

@@ -186,20 +186,23 @@ def _score_batch(batch: Sequence[_Sample], dataset: str, model: Lpips) -> list[_
     try:
         original = load(batch[0].files.original)
     except OSError as error:
-        return [f"{batch[0].files.original}: cannot be read ({error})"] * len(batch)
+        return [str(error)] * len(batch)
     pictures: list[Picture | str] = []
     for sample in batch:
         try:
             pictures.append(load(sample.files.edited, original.shape[:2]))
         except OSError as error:
-            pictures.append(f"{sample.files.edited}: cannot be read ({error})")
+            pictures.append(str(error))
     readable = [picture for picture in pictures if not isinstance(picture, str)]
     masks = [
         _mask(sample, original)
         for sample, picture in zip(batch, pictures, strict=True)
         if not isinstance(picture, str)
     ]
-    found = iter(localities(original, readable, masks, model) if readable else ())
+    try:
+        found = iter(localities(original, readable, masks, model) if readable else ())
+    except ValueError as error:
+        return [f"{batch[0].files.original}: {error}"] * len(batch)
     return [
         picture if isinstance(picture, str) else _score(sample, next(found), original, picture, dataset, model)
         for sample, picture in zip(batch, pictures, strict=True)
@@ -257,7 +260,9 @@ def _record(scores: FolderScores, sample: _Sample, result: _Result) -> None:
 
 
 def _save(out: Path, scores: FolderScores) -> None:
-    for mode, results in scores.results.items():
+    for mode, unordered in scores.results.items():
+        # The same files, whatever was there before.
+        results = dict(sorted(unordered.items()))
         formats.write_json(formats.results_path(out, mode), results)
         formats.write_json(formats.statistics_path(out, mode), statistics(results, mode))
 

@@ -31,12 +31,15 @@ def load(path: Path, size: tuple[int, int] | None = None) -> Picture:
         size: (height, width) to resize to with Pillow's default filter, as the driver does with edited pictures.
 
     Raises:
-        OSError: missing, truncated or no picture.
+        OSError: missing, truncated, too large or no picture; the message names the file.
     """
     from PIL import Image
 
-    with Image.open(path) as stored:
-        image = stored.convert("RGB")
+    try:
+        with Image.open(path) as stored:
+            image = stored.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise OSError(f"{path}: cannot be read as a picture ({error})") from error
     if size is not None and image.size != size[::-1]:
         image = image.resize(size[::-1])
     return np.asarray(image)
