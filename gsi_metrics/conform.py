@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gsi_metrics.conform_kinds import KINDS, Case, refusals
+from gsi_metrics.conform_kinds import KINDS, Case, ConformError, refusals
 from gsi_metrics.lpips_weights import LpipsWeightsError
 from gsi_metrics.protocols.v1.driver import score_folder
 from gsi_metrics.protocols.v1.formats import CACHE_NAME, MODES, FormatError, results_path, statistics_path
@@ -102,10 +102,6 @@ class Report:
             self.mismatches.append(Mismatch(file, f"{case} {where}".strip(), expected, got))
 
 
-class ConformError(ValueError):
-    """A folder that is not in the vectors' format; the message names the file and what is wrong."""
-
-
 def conform_metrics(folder: Path, progress: bool = True) -> Report:
     """Check every case of a folder of vectors.
 
@@ -181,10 +177,15 @@ def check_case(case: Mapping[str, Any], folder: Path) -> list[Difference]:
     Args:
         case: one line of a file of vectors, decoded.
         folder: where the pictures it names are.
+
+    Raises:
+        ConformError: an input or a picture is missing.
     """
     kind, expected = case["kind"], case["expected"]
     try:
         answers = KINDS[kind](Case(_decoded(case["input"]), folder, expected))
+    except ConformError as error:
+        raise ConformError(f"case {case['id']}: {error}") from error
     except refusals() as error:
         if "raises" in expected:
             return []

@@ -24,6 +24,10 @@ from gsi_metrics.protocols.v1.statistics import statistics
 Answer = Any
 
 
+class ConformError(Exception):
+    """What cannot be checked; the message says why. No refusal of an input, and so no kind of `ValueError`."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One recorded case.
@@ -39,11 +43,16 @@ class Case:
     expected: Mapping[str, Any]
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.input:
+            raise ConformError(f"the input of the case lacks {name!r}")
         return self.input[name]
 
     def picture(self, name: str) -> Picture:
         """The picture whose path is the input `name`."""
-        return load(self.folder / self.input[name])
+        path = self.folder / self[name]
+        if not path.is_file():
+            raise ConformError(f"{path} does not exist")
+        return load(path)
 
 
 def refusals() -> tuple[type[Exception], ...]:
@@ -179,25 +188,21 @@ def _model() -> Any:
     return lpips.load()
 
 
-def _listed(array: np.ndarray) -> Answer:
-    return array.tolist()
-
-
 # By kind, what this package answers to a case.
 KINDS: dict[str, Callable[[Case], Answer]] = {
-    "corners_3d": lambda x: _listed(geometry.corners(x["bbox_3d"], x["rotation_matrix"])),
-    "vertices_3d": lambda x: _listed(geometry.vertices(x["bbox_3d"], x["rotation_matrix"])),
-    "bbox_3d_to_2d": lambda x: _listed(geometry.box_2d(x["bbox_3d"], x["rotation_matrix"], x["camera_intrinsics"])),
-    "project_bbox_yaw": lambda x: _listed(geometry.box_2d(x["bbox_3d"], None, x["camera_intrinsics"])),
+    "corners_3d": lambda x: geometry.corners(x["bbox_3d"], x["rotation_matrix"]).tolist(),
+    "vertices_3d": lambda x: geometry.vertices(x["bbox_3d"], x["rotation_matrix"]).tolist(),
+    "bbox_3d_to_2d": lambda x: geometry.box_2d(x["bbox_3d"], x["rotation_matrix"], x["camera_intrinsics"]).tolist(),
+    "project_bbox_yaw": lambda x: geometry.box_2d(x["bbox_3d"], None, x["camera_intrinsics"]).tolist(),
     "volume": lambda x: geometry.volume(x["bbox_3d"]),
     "iou_3d": lambda x: geometry.iou_3d(x["a"], x["b"]),
     "iou_2d": lambda x: geometry.iou_2d(x["a"], x["b"]),
-    "move_bbox": lambda x: _listed(
-        geometry.move_box(x["bbox_3d"], x["direction"], x["distance_cm"], x["rotation_matrix"])
-    ),
-    "rotate_about_y": lambda x: _listed(
-        geometry.rotate_about_vertical(x["rotation_matrix"], x["angle_deg"], x["direction"])
-    ),
+    "move_bbox": lambda x: geometry.move_box(
+        x["bbox_3d"], x["direction"], x["distance_cm"], x["rotation_matrix"]
+    ).tolist(),
+    "rotate_about_y": lambda x: geometry.rotate_about_vertical(
+        x["rotation_matrix"], x["angle_deg"], x["direction"]
+    ).tolist(),
     "rotation_distance": lambda x: geometry.rotation_distance(x["a"], x["b"]),
     "center_distance": lambda x: geometry.centre_distance(x["a"], x["b"]),
     "check_same": lambda x: sameness.same(x["a"], x["b"], x["threshold"]),

@@ -90,6 +90,15 @@ def test_an_error_of_ours_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None
         check_case({"kind": "volume", "id": "x", "input": {}, "expected": {"raises": "ValueError"}}, VECTORS)
 
 
+def test_a_missing_input_is_no_refusal() -> None:
+    flat = next(case for case in cases("viewpoint_similarity") if "raises" in case["expected"])
+    assert check_case(flat, VECTORS) == []
+    with pytest.raises(ConformError, match=rf"case {flat['id']}: .* does not exist"):
+        check_case(flat, VECTORS / "images")
+    with pytest.raises(ConformError, match="lacks 'angle_deg'"):
+        check_case({**flat, "kind": "rotate_about_y", "input": {"rotation_matrix": []}}, VECTORS)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
