@@ -39,12 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _expected(error: Exception) -> bool:
     """Errors that are the user's to mend: their message says all, a traceback would bury it."""
-    return isinstance(error, (ValueError, OSError, RuntimeError)) and type(error).__module__.startswith("gsi_datasets")
+    ours = type(error).__module__.startswith(("gsi_datasets", "gsi_metrics"))
+    return ours and isinstance(error, (ValueError, OSError, RuntimeError))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="gsi-bench", description="Verified spatial-editing triplets: make them, look at them, share them."
+        prog="gsi-bench",
+        description="Verified spatial-editing triplets: make, show and share them, score edits.",
     )
     parser.add_argument("--version", action="version", version=f"gsi-bench {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="")
@@ -113,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--out", type=Path, default=Path(), help="folder whose disk is looked at (default: here)")
     doctor.set_defaults(run=_doctor)
+
+    # The one place where this package knows of its users: they bring their own commands.
+    from gsi_metrics import commands as scoring
+
+    scoring.add(commands)
     return parser
 
 
