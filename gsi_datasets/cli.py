@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         help='make load_dataset("gsi-bench", config) work on this machine',
         description='Prepare a built folder for plain load_dataset("gsi-bench", config, split=...), offline.',
     )
-    install.add_argument("folder", type=Path, help="a built repository folder")
+    install.add_argument("folder", type=Path, help="a built repository folder, or lpips: weights for gsi-bench-v1")
     install.add_argument("--cache-dir", type=Path, help="cache of the datasets library (default: its own)")
     install.set_defaults(run=_install)
 
@@ -212,6 +212,11 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _install(options: argparse.Namespace) -> int:
+    if options.folder == Path("lpips"):
+        from gsi_metrics.commands import install_lpips
+
+        return install_lpips()
+
     from gsi_datasets import hub
 
     configs = hub.install(options.folder, options.cache_dir)

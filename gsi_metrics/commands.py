@@ -32,6 +32,7 @@ def add(commands: Any) -> None:
     metrics = kinds.add_parser("metrics", help="the metrics of gsi-bench-v1", description="Check the metrics.")
     metrics.add_argument("folder", type=Path, help="a folder of recorded cases")
     metrics.set_defaults(run=_conform)
+    _add_validity(commands)
 
 
 def _add_score(commands: Any) -> None:
@@ -80,6 +81,22 @@ def _add_report(commands: Any) -> None:
     report.add_argument("--out", type=Path, help="folder for the page (default: the first OUT)")
     report.add_argument("--examples", type=int, default=3, help="best and worst of each operation (default: 3)")
     report.set_defaults(run=_report)
+
+
+def _add_validity(commands: Any) -> None:
+    validity = commands.add_parser(
+        "validity",
+        help="what each protocol says of edits whose truth is known",
+        description="Score cheating editors and controlled errors of your rows by each protocol; tables and a plot. A "
+        "killed run goes on where it was. The exit code is 1 if a target is missed.",
+    )
+    validity.add_argument("data", type=Path, help="a built folder")
+    validity.add_argument("--config", help="of the data set (default: the only one)")
+    validity.add_argument("--split", default="test", help="of the data set (default: %(default)s)")
+    validity.add_argument("--out", type=Path, default=Path("validity"), help="folder (default: %(default)s)")
+    validity.add_argument("--count", type=int, default=210, help="triplets (default: %(default)s)")
+    validity.add_argument("--workers", type=int, help="processes (default: one per core)")
+    validity.set_defaults(run=_validity)
 
 
 def _score(options: argparse.Namespace) -> int:
@@ -172,3 +189,30 @@ def _conform(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise ScoringError(f"{error}; this check needs more packages: pip install 'gsi-bench[v1]'") from error
     return run(options.folder)
+
+
+def _validity(options: argparse.Namespace) -> int:
+    import os
+
+    from gsi_datasets.reading import only_config
+    from gsi_metrics.worker import ScoringError
+
+    try:
+        from gsi_metrics import validity
+    except ImportError as error:
+        raise ScoringError(f"{error}; the study needs more packages: pip install 'gsi-bench[v1,sim]'") from error
+    config = options.config or only_config(options.data)
+    workers = options.workers or os.cpu_count() or 1
+    return validity.run(options.data, config, options.split, options.out, options.count, workers)
+
+
+def install_lpips() -> int:
+    """Fetch the weights that the published protocol needs, once."""
+    from gsi_metrics.worker import ScoringError
+
+    try:
+        from gsi_metrics.lpips_weights import fetch_weights
+    except ImportError as error:
+        raise ScoringError(f"{error}; LPIPS needs more packages: pip install 'gsi-bench[v1]'") from error
+    print(f"installed  {fetch_weights()}\n\nnext:  gsi-bench score EDITS --data ORIGINALS --protocol gsi-bench-v1")
+    return 0
