@@ -1,0 +1,252 @@
+"""How well a hypothesised motion of the target explains an edited picture.
+
+A motion explains pixels in three ways. Where the target's known surface comes to lie, the picture should show its
+colours; where only an unseen side of it can be, the picture may show any of its colours; everywhere else it should
+show the empty scene. The gain of a motion is what these explanations save over the empty scene alone, in pixels of the
+source: covering a pixel that looks like the empty scene costs, leaving one that does not look like it gains nothing.
+Parts hidden by other objects neither gain nor cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsi_metrics.perception.registration.evidence import Evidence, cost
+from gsi_metrics.perception.registration.target import GRAZING, Target
+from gsi_metrics.sample import Array, Sample
+
+
+# Metres by which a point may lie behind the empty scene before it counts as hidden.
+SLACK = 0.012
+# Largest change of log luminance taken for a change of light on the object.
+LIGHT = 0.35
+# Metres in front of the camera nearer than which nothing is placed.
+NEAR = 0.2
+# How many times larger than in the source a piece of surface may appear before it says nothing.
+STRETCH = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Which part of the target a view from a certain side shows.
+
+    Attributes:
+        shown: (N,) 0 or 1, for every surface point.
+        extra: (K, 3) points of the unseen part, around the anchor, unmoved.
+        share: (K,) pixels of the source that each stands for at `depth`.
+        depth: (K,) metres.
+    """
+
+    shown: Array
+    extra: Array
+    share: Array
+    depth: Array
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What the known surface explains of H motions.
+
+    Attributes:
+        gain: (H,) pixels of the source.
+        shown: (H,) pixels that should show it.
+        loss: (H,) mean cost of its colours there.
+        light: (H,) change of its log luminance.
+    """
+
+    gain: Array
+    shown: Array
+    loss: Array
+    light: Array
+
+
+class Fit:
+    """Scores motions of one target against one edited picture.
+
+    A motion is (5,): shift in x, y, z of the middle of the base in metres, world; yaw in radians; log scale.
+    """
+
+    def __init__(self, sample: Sample, target: Target, evidence: Evidence) -> None:
+        self.sample, self.target, self.evidence = sample, target, evidence
+        self.R, self.t = sample.source_extrinsics[:3, :3], sample.source_extrinsics[:3, 3]
+        self.K = sample.intrinsics
+        u, v = target.pixels.T
+        self.colours = []
+        for level in evidence.levels:
+            # The colour at the centre of the source pixel, at this level's resolution.
+            self.colours.append(_sample(level.colours, (u + 0.5) * level.factor - 0.5, (v + 0.5) * level.factor - 0.5))
+        depth = (target.points + target.anchor) @ self.R[2] + self.t[2]
+        self.depth = depth
+        local = target.points + target.anchor - self.eye
+        self.cosine = np.maximum(-(target.normals * local).sum(1) / np.linalg.norm(local, axis=1), GRAZING)
+
+    @property
+    def eye(self) -> Array:
+        """(3,) the camera, world."""
+        return -self.R.T @ self.t
+
+    def place(self, motions: Array, points: Array) -> Array:
+        """(H, N, 3) points (N, 3) around the anchor after motions (H, 5), in the camera's frame."""
+        cos, sin, scale = np.cos(motions[:, 3]), np.sin(motions[:, 3]), np.exp(motions[:, 4])
+        zero, one = np.zeros_like(cos), np.ones_like(cos)
+        turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+        linear = scale[:, None, None] * (self.R @ turn)
+        offset = (self.target.anchor + motions[:, :3]) @ self.R.T + self.t
+        return points @ linear.transpose(0, 2, 1) + offset[:, None]
+
+    def project(self, placed: Array, factor: float) -> tuple[Array, Array]:
+        """Columns and rows (pixel centres whole) of points in the camera's frame, at a level."""
+        depth = np.maximum(placed[..., 2], 1e-3)
+        column = (self.K[0, 0] * placed[..., 0] / depth + self.K[0, 2]) * factor - 0.5
+        row = (self.K[1, 1] * placed[..., 1] / depth + self.K[1, 2]) * factor - 0.5
+        return column, row
+
+    def surface(self, motions: Array, level: int, count: int, shown: Array | None = None) -> Surface:
+        """What the known surface gains.
+
+        Args:
+            motions: (H, 5).
+            level: number of the level.
+            count: of points to use.
+            shown: (N,) or (H, count), 0 or 1: which points are not hidden by the target itself; by their normals
+                alone if None.
+        """
+        target, maps = self.target, self.evidence.levels[level]
+        count = min(count, len(target.points))
+        placed = self.place(motions, target.points[:count])
+        column, row = self.project(placed, maps.factor)
+        cos, sin = np.cos(motions[:, 3]), np.sin(motions[:, 3])
+        # Back into the world's axes: the direction towards the camera, seen from each point.
+        toward = -placed @ self.R
+        normals = target.normals[:count]
+        x = cos[:, None] * normals[:, 0] - sin[:, None] * normals[:, 1]
+        y = sin[:, None] * normals[:, 0] + cos[:, None] * normals[:, 1]
+        facing = x * toward[..., 0] + y * toward[..., 1] + normals[:, 2] * toward[..., 2]
+        facing /= np.sqrt((placed**2).sum(axis=-1))
+        growth = np.exp(2 * motions[:, 4])[:, None] * (self.depth[:count] / np.maximum(placed[..., 2], NEAR)) ** 2
+        ratio = np.maximum(facing, 0) / self.cosine[:count]
+        weight = np.where(ratio < STRETCH, ratio, 0) * growth * (target.count / count)
+        if shown is not None:
+            weight = weight * shown[..., :count]
+        seen = _sample(maps.seen, column, row)
+        behind = _sample(maps.unknown, column, row)[..., 1]
+        height, width = maps.seen.shape[:2]
+        visible = (column > -0.5) & (row > -0.5) & (column < width - 0.5) & (row < height - 0.5)
+        visible &= placed[..., 2] < behind * 1.01 + SLACK
+        weight = np.where(visible, weight, 0)
+        difference = seen[..., :3] - self.colours[level][:count]
+        total = np.maximum(weight.sum(axis=1), 1e-9)
+        told = weight * (0.1 + seen[..., 3])
+        light = (told * np.clip(difference[..., 0], -0.6, 0.6)).sum(axis=1) / np.maximum(told.sum(axis=1), 1e-9)
+        light = np.clip(light, -LIGHT, LIGHT)
+        difference[..., 0] -= light[:, None]
+        loss = cost(difference)
+        gain = (weight * (seen[..., 3] - loss)).sum(axis=1)
+        return Surface(gain, total, (weight * loss).sum(axis=1) / total, light)
+
+    def side(self, motion: Array, level: int) -> Side:
+        """What can be seen of the target from the side that a motion (5,) turns to the camera."""
+        maps, drawn = self.evidence.levels[level], self._draw(motion[None], level, len(self.target.points))
+        open_to_view = ~drawn.surface[0] & (drawn.nearest[0] < maps.unknown[..., 1] * 1.01 + SLACK)
+        cells = drawn.owner[open_to_view.ravel() & (drawn.owner >= 0)]
+        # Enough of them.
+        stride = max(1, len(cells) // 400)
+        cells = cells[::stride]
+        depth = self.place(motion[None], self.target.hull[cells])[0, :, 2]
+        share = np.full(len(cells), stride * maps.factor**-2)
+        return Side(drawn.shown[0], self.target.hull[cells], share, depth, float(motion[4]))
+
+    def total(self, motions: Array, level: int, count: int, side: Side) -> Array:
+        """(H,) gain of surface and unseen part, for motions near the one that `side` was made for."""
+        gain = self.surface(motions, level, count, side.shown).gain
+        if len(side.extra):
+            maps = self.evidence.levels[level]
+            placed = self.place(motions, side.extra)
+            value = _sample(maps.unknown, *self.project(placed, maps.factor))
+            growth = np.exp(2 * (motions[:, 4:] - side.scale)) * (side.depth / np.maximum(placed[..., 2], NEAR)) ** 2
+            front = placed[..., 2] < value[..., 1] * 1.01 + SLACK
+            gain = gain + (side.share * growth * np.where(front, value[..., 0], 0)).sum(axis=1)
+        return gain
+
+    def scan(self, motions: Array, level: int, count: int) -> Array:
+        """(H,) gain of surface and unseen part, for any motions; each is rendered."""
+        maps = self.evidence.levels[level]
+        gains = []
+        for start in range(0, len(motions), 48):
+            part = motions[start : start + 48]
+            drawn = self._draw(part, level, count)
+            front = ~drawn.surface & (drawn.nearest < maps.unknown[..., 1] * 1.01 + SLACK)
+            unseen = np.where(front, maps.unknown[..., 0], 0).sum(axis=(1, 2)) * maps.factor**-2
+            gains.append(self.surface(part, level, count, drawn.shown).gain + unseen)
+        return np.concatenate(gains)
+
+    def covered(self, motion: Array, level: int, certain: bool = True) -> NDArray[np.bool_]:
+        """(h, w) pixels of a level that the target covers after a motion (5,): surely, or possibly."""
+        drawn = self._draw(motion[None], level, len(self.target.points))
+        front = drawn.surface[0] if certain else drawn.surface[0] | np.isfinite(drawn.nearest[0])
+        return front & (drawn.nearest[0] < self.evidence.levels[level].unknown[..., 1] * 1.01 + SLACK)
+
+    def _draw(self, motions: Array, level: int, count: int) -> _Drawn:
+        import cv2
+
+        maps, target = self.evidence.levels[level], self.target
+        height, width = maps.seen.shape[:2]
+        number = len(motions)
+
+        def flat(points: Array) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
+            placed = self.place(motions, points)
+            column, row = self.project(placed, maps.factor)
+            i, j = (np.rint(np.clip(x, -9, 9999)).astype(np.int64) for x in (row, column))
+            inside = (i >= 0) & (j >= 0) & (i < height) & (j < width)
+            index = (np.arange(number)[:, None] * height + i.clip(0, height - 1)) * width + j.clip(0, width - 1)
+            return index, placed[..., 2], inside
+
+        index, depth, inside = flat(target.hull)
+        nearest = np.full(number * height * width, np.inf)
+        np.minimum.at(nearest, index[inside], depth[inside])
+        owner = np.zeros(0, dtype=np.int64)
+        if number == 1:
+            owner = np.full(height * width, -1)
+            first = inside[0] & (depth[0] <= nearest[index[0]])
+            owner[index[0][first]] = np.flatnonzero(first)
+        at, near, within = flat(target.points[:count])
+        shown = within & (near <= nearest[at] + 2.0 * target.cell * np.exp(motions[:, 4:]))
+        np.minimum.at(nearest, at[shown], near[shown])
+        covered = np.zeros(number * height * width, dtype=np.uint8)
+        covered[at[shown]] = 1
+        # Few points leave holes between them: close those.
+        reach = 3 if count > 1.5 * target.count * maps.factor**2 else 5
+        grown = cv2.dilate(covered.reshape(number * height, width), np.ones((reach, reach), np.uint8)) > 0
+        shape = (number, height, width)
+        return _Drawn(shown.astype(np.float64), grown.reshape(shape), nearest.reshape(shape), owner)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Rendered motions.
+
+    Attributes:
+        shown: (H, N) 1 for surface points in front.
+        surface: (H, h, w) pixels that show known surface.
+        nearest: (H, h, w) depth of surface or hull, metres; inf where neither is.
+        owner: (h * w) cell of the hull nearest at each pixel, -1 if none; of a single motion only.
+    """
+
+    shown: Array
+    surface: NDArray[np.bool_]
+    nearest: Array
+    owner: NDArray[np.int64]
+
+
+def _sample(picture: NDArray[np.float32], column: Array, row: Array) -> NDArray[np.float32]:
+    """Bilinear values of a picture at columns and rows of any shape; the rim is continued."""
+    import cv2
+
+    shape = column.shape
+    x, y = (np.clip(np.atleast_2d(item), -1e4, 1e4).astype(np.float32) for item in (column, row))
+    out = np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32)
+    return out.reshape(*shape, *out.shape[2:])

@@ -1,0 +1,206 @@
+"""Measures what was done to the target, and to the others, in an edited picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsi_datasets.geometry import rotation_z, similarity_about, split_similarity, yaw_of
+from gsi_metrics.measurement import Floor, Measurement
+from gsi_metrics.perception.observing import reencoded
+from gsi_metrics.perception.registration.evidence import Evidence, Reference, cost, gather, reference
+from gsi_metrics.perception.registration.fit import Fit, Surface
+from gsi_metrics.perception.registration.others import others
+from gsi_metrics.perception.registration.search import Found, differ, refine, search, wrapped
+from gsi_metrics.perception.registration.surroundings import Ground, heights
+from gsi_metrics.perception.registration.target import Target, lift_target
+from gsi_metrics.sample import Array, Picture, Sample
+
+
+OBSERVER = "registration-1"
+# What must be so for the target to count as seen: pixels explained, as a share of its size and of what should show
+# it, and the mean cost of its colours. In a picture that shares little with the source, chance finds a fit somewhere:
+# there the colours must agree better.
+GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
+# A copy must agree better than the target itself.
+COPY = 0.45
+# Contrast with the empty scene below which a pixel of the old place says nothing.
+TELLING = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is the same for every edited picture of a row."""
+
+    known: Reference
+    target: Target
+    ground: Ground
+    levels: tuple[float, ...]
+    floor: Floor
+
+
+@lru_cache(maxsize=2)
+def prepare(sample: Sample) -> Prepared | None:
+    """Everything about a row; None if the target has no pixel with a depth. Kept for the last rows."""
+    body = sample.body(sample.target_id) if sample.target_id is not None else None
+    target = lift_target(sample, body) if body is not None else None
+    if body is None or target is None:
+        return None
+    known, ground = reference(sample), Ground(sample, body)
+    fit = Fit(sample, target, gather(known, reencoded(sample.source)))
+    still = refine(fit, ground, Found(np.zeros(5), 0.0, 0), 0, 1000, 80)
+    shift = _shift(target, still.motion)
+    floor = Floor(float(np.linalg.norm(shift)), abs(float(still.motion[3])), abs(float(still.motion[4])))
+    return Prepared(known, target, ground, tuple(heights(sample, body)), floor)
+
+
+def measure_objects(sample: Sample, edited: Picture) -> Measurement:
+    """Measures an edited picture, already at the size of the source, against the row it belongs to."""
+    prepared = prepare(sample)
+    if prepared is None:
+        return Measurement(sample.id, OBSERVER, cause="no pixel of the target has a depth in the source")
+    target = prepared.target
+    evidence = gather(prepared.known, edited)
+    fit = Fit(sample, target, evidence)
+    ranked = search(fit, prepared.ground, prepared.levels, _starts(sample, target))
+    best, copies = _choose(fit, ranked)
+    hidden = np.zeros(sample.size, dtype=bool)
+    for item in [best, *copies] if best is not None else copies:
+        hidden |= _covered(fit, item.motion)
+    beside = others(sample, prepared.known, evidence, hidden & ~prepared.known.mask)
+    if best is None:
+        return Measurement(
+            sample.id,
+            OBSERVER,
+            found=False,
+            vacated=_vacated(sample, prepared.known, evidence, None),
+            others=beside,
+            confidence=_confidence_gone(sample, prepared.known, target),
+            floor=prepared.floor,
+        )
+    surface = _look(fit, best.motion)
+    return Measurement(
+        sample.id,
+        OBSERVER,
+        found=True,
+        vacated=_vacated(sample, prepared.known, evidence, _covered(fit, best.motion)),
+        transform=_transform(target, best.motion),
+        shift=_shift(target, best.motion),
+        yaw=float(best.motion[3]),
+        scale=float(np.exp(best.motion[4])),
+        likeness=float(np.clip(1 - surface.loss[0], 0, 1)),
+        duplicates=len(copies),
+        others=beside,
+        confidence=_confidence(sample, fit, best, surface, [item for item in ranked[1:] if item not in copies]),
+        floor=prepared.floor,
+    )
+
+
+def _starts(sample: Sample, target: Target) -> list[Array]:
+    """The motion that was asked for: one more place to look at."""
+    if sample.transform is None:
+        return []
+    scale, rotation, _ = split_similarity(sample.transform)
+    shift = (sample.transform @ np.append(target.anchor, 1))[:3] - target.anchor
+    return [np.array([*shift, float(yaw_of(rotation)), np.log(scale)])]
+
+
+def _look(fit: Fit, motion: Array) -> Surface:
+    return fit.surface(motion[None], 0, 2000, fit.side(motion, 1).shown)
+
+
+def _seen(fit: Fit, item: Found, loss: float = LOSS) -> bool:
+    """Whether the target is really there."""
+    surface = _look(fit, item.motion)
+    if item.value < GAINED or surface.gain[0] < EXPLAINED * surface.shown[0]:
+        return False
+    return bool(surface.loss[0] < (loss if fit.evidence.unchanged > STRANGE else LOSS_STRANGE))
+
+
+def _choose(fit: Fit, ranked: list[Found]) -> tuple[Found | None, list[Found]]:
+    """The target, and more copies of it.
+
+    If it is seen where it was and elsewhere too, the one elsewhere is what the editor made.
+    """
+    seen: list[Found] = []
+    for item in ranked:
+        if _seen(fit, item, COPY if seen else LOSS) and not any(_overlap(fit, item, other) for other in seen):
+            seen.append(item)
+    if not seen:
+        return None, []
+    moved = [item for item in seen if not _at_home(fit, item.motion)]
+    best = moved[0] if moved else seen[0]
+    return best, [item for item in seen if item is not best]
+
+
+def _at_home(fit: Fit, motion: Array) -> bool:
+    return not differ(fit, motion, np.zeros(5))
+
+
+def _overlap(fit: Fit, one: Found, other: Found) -> bool:
+    """Whether two motions show the object at much the same pixels."""
+    a, b = fit.covered(one.motion, 1, certain=False), fit.covered(other.motion, 1, certain=False)
+    return bool((a & b).sum() > 0.25 * min(a.sum(), b.sum()))
+
+
+def _covered(fit: Fit, motion: Array) -> NDArray[np.bool_]:
+    """(H, W) pixels that the target may cover or touch after a motion."""
+    import cv2
+
+    small = fit.covered(motion, 1, certain=False).astype(np.uint8)
+    height, width = fit.sample.size
+    grown = cv2.dilate(small, np.ones((3, 3), np.uint8))
+    return cv2.resize(grown, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+
+
+def _vacated(sample: Sample, known: Reference, evidence: Evidence, covered: NDArray[np.bool_] | None) -> float:
+    """Share of the place the target left that no longer shows it."""
+    place = known.mask
+    if covered is not None and (place & ~covered).sum() > 0.15 * place.sum():
+        place = place & ~covered
+    contrast = cost(known.before - known.empty)
+    weight = np.where(place & (contrast > TELLING), contrast, 0)
+    if sample.background is None:
+        # What is behind is only guessed: a pixel that does not look as before is free.
+        weight, still = place.astype(np.float64), evidence.kept < 0.5
+    else:
+        still = evidence.kept < evidence.change
+    if weight.sum() < 1e-6:
+        return 0.0
+    return float(np.clip((weight * ~still).sum() / weight.sum(), 0, 1))
+
+
+def _transform(target: Target, motion: Array) -> Array:
+    """(4, 4) similarity, world."""
+    matrix = similarity_about(target.anchor, rotation_z(float(motion[3])), float(np.exp(motion[4])))
+    matrix[:3, 3] += motion[:3]
+    return matrix
+
+
+def _shift(target: Target, motion: Array) -> Array:
+    """(3,) metres, of the middle of the target's box."""
+    return motion[:3] + np.array([0.0, 0.0, (np.exp(motion[4]) - 1) * target.lift])
+
+
+def _confidence(sample: Sample, fit: Fit, best: Found, surface: Surface, rivals: list[Found]) -> float:
+    """From how much of the picture the motion explains, how well, how large it is and how unique."""
+    explained = float(np.clip(surface.gain[0] / surface.shown[0] / 0.5, 0, 1))
+    alike = float(np.clip((LOSS - surface.loss[0]) / 0.3, 0, 1))
+    large = fit.target.count / (fit.target.count + 60.0)
+    margins = [best.value - item.value for item in rivals if differ(fit, item.motion, best.motion)]
+    unique = float(np.clip(min(margins, default=1.0) / (0.1 * max(best.value, 1e-6)), 0, 1))
+    known = (1.0 if sample.exact_depth else 0.7) * (1.0 if sample.background is not None else 0.8)
+    return known * large * (explained * alike) ** 0.5 * (0.4 + 0.6 * unique)
+
+
+def _confidence_gone(sample: Sample, known: Reference, target: Target) -> float:
+    """That an object is gone can be told if it stood out from what is behind it."""
+    contrast = float(cost(known.before - known.empty)[known.mask].mean())
+    sure = (1.0 if sample.exact_depth else 0.8) * (1.0 if sample.background is not None else 0.8)
+    return sure * float(np.clip(contrast / 0.5, 0, 1)) * target.count / (target.count + 60.0)
+
+
+__all__ = ["measure_objects", "prepare", "wrapped"]

@@ -1,0 +1,254 @@
+"""Finds the motions that explain an edited picture best: everywhere, coarse to fine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gsi_metrics.perception.registration.fit import Fit
+from gsi_metrics.perception.registration.surroundings import Ground
+from gsi_metrics.sample import Array
+
+
+# Ratios of size tried at every place, and more of them where the object stood.
+SCALES = np.log([0.7, 1.0, 1.4])
+HOME_SCALES = np.log([0.4, 0.5, 0.6, 0.8, 0.9, 1.12, 1.25, 1.6, 1.8, 2.0, 2.4])
+YAW_STEP = np.radians(10)
+# Places kept from the search over the whole picture, and motions kept at each.
+PLACES, EACH = 6, 4
+# No object is drawn larger or smaller than this ratio.
+LARGEST = np.log(3.0)
+# Unit of each parameter in the refinement: x, y, z in metres, radians, log scale.
+UNITS = np.array([0.01, 0.01, 0.01, 0.08, 0.04])
+# Price of every freedom that is used, as a share of the object's pixels, and how soon it is paid: an object is taken
+# to keep its height, its yaw and its size unless the picture says otherwise.
+HEIGHT, YAW, SIZE = (0.012, 0.01), (0.006, np.radians(4)), (0.006, 0.03)
+# Freedoms of an edit, fewest first: place; place and size; place and turn; all of them, height too.
+FREEDOMS = tuple(np.array(row, dtype=bool) for row in ((1, 1, 0, 0, 0), (1, 1, 0, 0, 1), (1, 1, 0, 1, 0), (1,) * 5))
+# What more freedom must gain to be believed, as a share of the gain.
+WORTH = 0.012
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A motion and how well it explains the picture.
+
+    Attributes:
+        motion: (5,) see `Fit`.
+        value: gain less the price of its freedoms, as a share of the target's pixels.
+        place: number of the place at which its search began; 0 is where the target stood.
+    """
+
+    motion: Array
+    value: float
+    place: int
+
+
+def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[Array], keep: int = 3) -> list[Found]:
+    """The best motions that differ, best first.
+
+    Args:
+        fit: of the target against the picture.
+        ground: heights seen from above.
+        levels: heights at which things may stand, metres, world.
+        starts: motions (5,) to try besides those found by looking everywhere.
+        keep: how many to refine to the end.
+    """
+    places = _apart(fit, [np.zeros(5), *starts, *_places(fit, ground, levels)])
+    tried = [_variants(fit, place, index == 0) for index, place in enumerate(places)]
+    motions, owner = np.concatenate(tried), np.repeat(np.arange(len(tried)), [len(item) for item in tried])
+    count = min(len(fit.target.points), 500)
+    value = fit.scan(motions, 2, count) / fit.target.count - price(fit, motions)
+    rough: list[Found] = []
+    for place in range(len(places)):
+        rows = owner == place
+        rough += [Found(*item, place) for item in _distinct(fit, motions[rows], value[rows], EACH)]
+    rough.sort(key=lambda item: -item.value)
+    ends = [refine(fit, ground, item, 1, 500, 70) for item in _shortened(rough)]
+    ends.sort(key=lambda item: -item.value)
+    best = [ends[index] for index in _differing(fit, [item.motion for item in ends])][:keep]
+    fine = [refine(fit, ground, item, 0, 1000, 120) for item in best]
+    fine.sort(key=lambda item: -item.value)
+    return [plainest(fit, ground, fine[0]), *fine[1:]]
+
+
+def _shortened(rough: list[Found], most: int = 8) -> list[Found]:
+    """The best, but no place left out that is any good: a second copy is found at a place of its own."""
+    limit = 0.25 * max(rough[0].value, 0.0)
+    seen: set[int] = set()
+    leaders = []
+    for item in rough:
+        if item.place not in seen and item.value > limit:
+            leaders.append(item)
+        seen.add(item.place)
+    leaders = leaders[:4]
+    rest = [item for item in rough if all(item is not other for other in leaders)]
+    return [*leaders, *rest[: most - len(leaders)]]
+
+
+def _places(fit: Fit, ground: Ground, levels: Sequence[float]) -> list[Array]:
+    """Motions without turn or scaling, anywhere in the picture, that gain something; best first."""
+    import cv2
+
+    target, maps = fit.target, fit.evidence.levels[2]
+    height, width = maps.seen.shape[:2]
+    step = float(np.clip(0.2 * np.sqrt(target.count), 4, 16))
+    across, down = np.meshgrid(
+        np.arange(step / 2, width / maps.factor, step), np.arange(step / 2, height / maps.factor, step)
+    )
+    rays = np.stack([across.ravel(), down.ravel(), np.ones(across.size)], axis=-1) @ np.linalg.inv(fit.K).T @ fit.R
+    # Where nothing differs from the empty scene there is nothing to find. What differs may be a little of it.
+    side = max(3, round(np.sqrt(target.count) * maps.factor)) | 1
+    busy = cv2.blur(maps.seen[..., 3], (side, side))
+    rows = (down.ravel() * maps.factor).astype(int).clip(0, height - 1)
+    columns = (across.ravel() * maps.factor).astype(int).clip(0, width - 1)
+    change = busy[rows, columns]
+    found = []
+    for level in levels:
+        # The ray meets the plane through the middle of the object, so that it, not its foot, is at the pixel.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = (level + target.lift - fit.eye[2]) / rays[:, 2]
+        chosen = np.flatnonzero(np.isfinite(reach) & (reach > 0.25) & (reach < 12) & (change > 0.04))
+        chosen = chosen[np.argsort(-change[chosen], kind="stable")][: 6000 // len(levels)]
+        motions = np.zeros((len(chosen), 5))
+        motions[:, :3] = fit.eye + reach[chosen, None] * rays[chosen] - target.anchor - [0, 0, target.lift]
+        found.append(motions)
+    motions = np.concatenate(found)
+    if not len(motions):
+        return []
+    gain = fit.surface(motions, 2, 60).gain
+    motions = motions[np.argsort(-gain, kind="stable")[:80]]
+    gain = fit.surface(motions, 2, 400).gain / target.count
+    kept = [motion for motion, _ in _distinct(fit, motions, gain, 12, least=0.0)]
+    for motion in kept:
+        motion[2] = ground.floor(target.anchor + motion[:3]) - target.anchor[2]
+    return kept
+
+
+def _apart(fit: Fit, places: list[Array]) -> list[Array]:
+    """Places whose images differ, the first of each kept."""
+    kept: list[Array] = []
+    images: list[Array] = []
+    near = 0.15 * np.sqrt(fit.target.count)
+    for place in places:
+        column, row = fit.project(fit.place(place[None], np.array([[0, 0, fit.target.lift]])), 1.0)
+        image = np.array([column[0, 0], row[0, 0]])
+        if all(np.linalg.norm(image - other) > near for other in images) or place[3:].any():
+            kept.append(place)
+            images.append(image)
+    return kept[: PLACES + 2]
+
+
+def _variants(fit: Fit, place: Array, home: bool) -> Array:
+    """(H, 5) turns and sizes to try at a place."""
+    order = fit.target.symmetry
+    turns = max(1, round(2 * np.pi / order / YAW_STEP)) if order else 1
+    yaws = wrapped(np.arange(turns) * (2 * np.pi / max(order, 1) / turns), order)
+    grid = np.array([(yaw, scale) for scale in SCALES for yaw in yaws])
+    if home:
+        grid = np.concatenate([grid, [(0.0, scale) for scale in HOME_SCALES]])
+    motions = np.tile(place, (len(grid), 1))
+    motions[:, 3:] += grid
+    return motions
+
+
+def price(fit: Fit, motions: Array, floor: float | None = None) -> Array:
+    """(H,) price of the freedoms that motions use; height is free without a floor to stand on."""
+    used = [(wrapped(motions[:, 3], fit.target.symmetry), YAW), (motions[:, 4], SIZE)]
+    if floor is not None:
+        used.append((motions[:, 2] - floor, HEIGHT))
+    total = 10 * np.maximum(np.abs(motions[:, 4]) - LARGEST, 0)
+    for value, (amount, soon) in used:
+        total += amount * (value / soon) ** 2 / (1 + (value / soon) ** 2)
+    return total
+
+
+def refine(
+    fit: Fit,
+    ground: Ground,
+    start: Found,
+    level: int,
+    count: int,
+    evaluations: int,
+    free: NDArray[np.bool_] = FREEDOMS[-1],
+) -> Found:
+    """The best motion near one, by the simplex method; twice, for what is seen of the object follows its turn."""
+    from scipy.optimize import minimize
+
+    motion = start.motion.copy()
+    free = free.copy()
+    free[3] &= fit.target.symmetry != 0
+    units = UNITS[free] * (1.0 if level else 0.4)
+    value = start.value
+    for _ in range(2):
+        side, origin = fit.side(motion, 1), motion.copy()
+        floor = ground.floor(fit.target.anchor + motion[:3]) - fit.target.anchor[2]
+        if not free[2]:
+            origin[2] = floor
+
+        def cost(x: Array, origin: Array = origin, side: object = side, floor: float = floor) -> float:
+            tried = origin.copy()
+            tried[free] += x
+            gain = float(fit.total(tried[None], level, count, side)[0]) / fit.target.count  # type: ignore[arg-type]
+            return float(price(fit, tried[None], floor)[0]) - gain
+
+        simplex = np.vstack([np.zeros(free.sum()), np.diag(units)])
+        options = {"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-5, "fatol": 1e-5}
+        found = minimize(cost, np.zeros(free.sum()), method="Nelder-Mead", options=options)
+        motion, value = origin.copy(), -float(found.fun)
+        motion[free] += found.x
+    motion[3] = wrapped(motion[3:4], fit.target.symmetry)[0]
+    return Found(motion, value, start.place)
+
+
+def plainest(fit: Fit, ground: Ground, best: Found) -> Found:
+    """The motion with the fewest freedoms that explains the picture as well as the best one, or nearly."""
+    for free in FREEDOMS[:-1]:
+        motion = best.motion.copy()
+        motion[3:][~free[3:]] = 0
+        plain = refine(fit, ground, Found(motion, best.value, best.place), 0, 1000, 50, free)
+        if plain.value > best.value - WORTH * abs(best.value):
+            return plain
+    return best
+
+
+def wrapped(angle: Array, symmetry: int) -> Array:
+    """The smallest equivalent turns of an object that looks the same after 1/`symmetry` of a full turn."""
+    if symmetry == 0:
+        return np.zeros_like(angle)
+    half = np.pi / symmetry
+    return (angle + half) % (2 * half) - half
+
+
+def differ(fit: Fit, one: Array, other: Array) -> bool:
+    """Whether two motions (5,) differ by more than a refinement bridges."""
+    return bool(
+        np.linalg.norm(one[:3] - other[:3]) > 0.2 * fit.target.radius
+        or abs(wrapped(one[3:4] - other[3], fit.target.symmetry)[0]) > np.radians(16)
+        or abs(one[4] - other[4]) > 0.12
+    )
+
+
+def _differing(fit: Fit, motions: Sequence[Array]) -> list[int]:
+    """Which motions differ from all before them."""
+    kept: list[int] = []
+    for index, motion in enumerate(motions):
+        if all(differ(fit, motion, motions[other]) for other in kept):
+            kept.append(index)
+    return kept
+
+
+def _distinct(fit: Fit, motions: Array, value: Array, most: int, least: float = -np.inf) -> list[tuple[Array, float]]:
+    """The best motions that differ, with their values."""
+    order = np.argsort(-value, kind="stable")
+    order = order[value[order] > least]
+    kept: list[int] = []
+    for index in order:
+        if len(kept) == most:
+            break
+        if all(differ(fit, motions[index], motions[other]) for other in kept):
+            kept.append(int(index))
+    return [(motions[index].copy(), float(value[index])) for index in kept]
