@@ -399,10 +399,8 @@ def _in_view(sample: Sample, body: Body) -> bool:
 
 
 def _floor(scene: _Scene, still: Measurement) -> Floor:
-    """What was measured where nothing happened; not less than what is usual for the objects of the row."""
+    """What was measured where nothing happened; not less than what is usual for all objects."""
     assert still.transform is not None
-    usual = [other.moved for other in still.others if np.isfinite(other.moved)]
-    shift = np.zeros(3) if still.shift is None else still.shift
     if scene.sample.operation == "PC":
         scale, rotation, _ = split_similarity(still.transform)
         eye = invert_rigid(scene.sample.source_extrinsics)[:3, 3]
@@ -411,11 +409,11 @@ def _floor(scene: _Scene, still: Measurement) -> Floor:
             float(rotation_angle(np.eye(3), rotation)),
             abs(float(np.log(scale))),
         )
-    return Floor(
-        max(float(np.linalg.norm(shift)), float(np.median(usual)) if usual else 0.0),
-        abs(still.yaw),
-        abs(float(np.log(still.scale))),
-    )
+    # One displacement by chance may be small by chance; all objects together tell more.
+    own = float(np.linalg.norm(np.zeros(3) if still.shift is None else still.shift))
+    every = [own, *(other.moved for other in still.others if np.isfinite(other.moved))]
+    usual = float(np.sqrt(np.mean(np.square(every))))
+    return Floor(max(own, usual), abs(still.yaw), abs(float(np.log(still.scale))))
 
 
 # --------------------------------------------------------------------------------------------------------- pixels

@@ -87,7 +87,9 @@ def support_up(depth: NDArray[np.float32], K: Array, seed: int = 0) -> Array:
     # A plane holds what lies within 1 % of its distance from the camera.
     thickness = 0.01 * np.linalg.norm(points, axis=1)
     off = np.abs(normals @ points.T - (normals * anchors).sum(1)[:, None])
-    held = points[off[(off < thickness).sum(1).argmax()] < thickness]
+    # Cameras are held upright more often than not; the weight tells a table from the wall behind it.
+    weight = (normals @ camera_up) ** 2
+    held = points[off[((off < thickness).sum(1) * weight).argmax()] < thickness]
     normal = np.linalg.svd(held - held.mean(0), full_matrices=False)[2][2]
     normal = normal if normal @ camera_up > 0 else -normal
     return np.asarray(normal if normal @ camera_up > np.cos(TILT) else camera_up)
