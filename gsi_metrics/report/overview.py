@@ -57,8 +57,8 @@ def draw_overview(names: Sequence[str], numbers: Mapping[str, Any], path: Path) 
 
         handles = [Patch(color=RUN_COLORS[index % len(RUN_COLORS)], label=name) for index, name in enumerate(names)]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(runs), 5), frameon=False, fontsize=9)
-    rows = runs[0]["counts"]["rows"]
-    title = f"{' vs '.join(names)}   {numbers['protocol']}, {rows} rows, 95 % intervals over scenes"
+    rows = ", ".join(dict.fromkeys(f"{run['counts']['rows']} rows" for run in runs))
+    title = f"{' vs '.join(names)}   {numbers['protocol']}, {rows}, 95 % intervals over scenes"
     figure.suptitle(title, fontsize=10, x=0.01, ha="left", color="#5d626d")
     figure.savefig(path, dpi=160, metadata={"Software": None})
 

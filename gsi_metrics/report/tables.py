@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -20,7 +21,7 @@ from gsi_metrics.report.words import (
     ordered,
 )
 from gsi_metrics.runs import Run
-from gsi_metrics.worker import SCORED
+from gsi_metrics.worker import Record
 
 
 Table = Mapping[str, Any]
@@ -87,35 +88,46 @@ def _difference(entry: Mapping[str, Any], reach: float) -> str:
     return f"{told} <small>{between} · {entry['pairs']} pairs</small>{difference_bar(entry, reach)}"
 
 
+ERRORS = (
+    # title, what was measured, the observer's noise, unit
+    ("Place", "endpoint_cm", "shift_cm", " cm"),
+    ("Turn", "yaw_degrees", "yaw_degrees", "°"),
+    ("Size", "log_scale", "log_scale", " %"),
+    ("Camera turn", "rotation_degrees", "", "°"),
+    ("Camera place", "translation_cm", "", " cm"),
+)
+
+
 def error_table(run: Run) -> str:
     """Median and 90th percentile of what was measured, in the units of instructions, beside the observer's noise."""
-    body = []
-    for operation in ordered({record["operation"] for record in run.records}):
-        rows = [record for record in run.records if record["operation"] == operation and record["status"] == SCORED]
-        cells = []
-        for name, floor, unit in (
-            ("endpoint_cm", "shift_cm", " cm"),
-            ("yaw_degrees", "yaw_degrees", "°"),
-            ("log_scale", "log_scale", " %"),
-            ("rotation_degrees", None, "°"),
-            ("translation_cm", None, " cm"),
-        ):
-            values = [abs(row["errors"][name]) for row in rows if row.get("errors", {}).get(name) is not None]
-            if not values:
-                cells.append('<td class="none">–</td>')
-                continue
-            noise = [row["floor"][floor] for row in rows if floor and row["floor"].get(floor) is not None]
-            scale = (lambda value: 100 * (float(np.exp(value)) - 1)) if unit == " %" else float
-            half, most = (scale(float(np.quantile(values, share))) for share in (0.5, 0.9))
-            told = f" · noise {scale(float(np.median(noise))):.1f}{unit}" if noise else ""
-            cells.append(f"<td><strong>{half:.1f}{unit}</strong> <small>90 %: {most:.1f}{unit}{told}</small></td>")
-        if any("strong" in cell for cell in cells):
-            swatch = f'<i class="swatch" style="background:{operation_color(operation)}"></i>'
-            body.append(f'<tr><th scope="row">{swatch}{operation_name(operation)}</th>{"".join(cells)}</tr>')
-    if not body:
+    measured: dict[str, list[Record]] = {}
+    for record in run.records:
+        if record.get("errors"):
+            measured.setdefault(record["operation"], []).append(record)
+    columns = [
+        column for column in ERRORS if any(column[1] in row["errors"] for rows in measured.values() for row in rows)
+    ]
+    if not columns:
         return '<p class="none">Nothing was measured in metres or degrees.</p>'
-    heads = ["", "Place", "Turn", "Size", "Camera turn", "Camera place"]
-    return _table("errors", [f'<th scope="col">{text}</th>' for text in heads], body)
+    body = []
+    for operation in ordered(measured):
+        cells = "".join(f"<td>{_error(measured[operation], *column[1:])}</td>" for column in columns)
+        swatch = f'<i class="swatch" style="background:{operation_color(operation)}"></i>'
+        body.append(f'<tr><th scope="row">{swatch}{escape(operation_name(operation))}</th>{cells}</tr>')
+    return _table("errors", ["", *(f'<th scope="col">{column[0]}</th>' for column in columns)], body)
+
+
+def _error(rows: Sequence[Record], name: str, floor: str, unit: str) -> str:
+    values = [abs(row["errors"][name]) for row in rows if row["errors"].get(name) is not None]
+    if not values:
+        return '<span class="none">–</span>'
+    noise = [row["floor"][floor] for row in rows if row["floor"].get(floor) is not None]
+    half, most, least = (
+        100 * math.expm1(value) if unit == " %" else value
+        for value in (*np.quantile(values, [0.5, 0.9]).tolist(), float(np.median(noise)) if noise else 0.0)
+    )
+    told = f" · noise {least:.1f}{unit}" if noise else ""
+    return f"<strong>{half:.1f}{unit}</strong> <small>90 %: {most:.1f}{unit}{told}</small>"
 
 
 def fault_table(run: Run) -> str:

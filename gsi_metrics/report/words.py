@@ -62,7 +62,8 @@ def error_words(errors: dict[str, float | None]) -> list[str]:
             words.append(f"size ×{2.718281828459045**value:.2f} of what was asked")
         else:
             label, unit = ERROR_UNITS.get(name, (name.replace("_", " "), ""))
-            words.append(f"{label} {value:.1f}{'' if unit == '°' else ' '}{unit}")
+            # Adding zero turns the -0.0 of a rounded trifle into 0.0.
+            words.append(f"{label} {round(value, 1) + 0.0:.1f}{'' if unit == '°' else ' '}{unit}")
     return words
 
 
@@ -73,7 +74,7 @@ def kind_of_fault(fault: str) -> str:
     fault = re.sub(r"(a factor )?-?\d+(\.\d+)?( ?(cm|degrees|%))?", "…", fault)
     if fault.endswith("allowed"):
         return "not within the tolerance"
-    return fault.replace(" …", "")
+    return fault.replace(" …", "").replace("… ", "")
 
 
 def number(value: Any, digits: int = 2) -> str:
