@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
 from gsi_metrics.lpips_weights import weights_path
 
+
+if TYPE_CHECKING:
+    import torch
 
 VECTORS = Path(__file__).parents[1] / "data" / "v1"
 # LPIPS needs 10 MB of trained weights that are not in the repository and that no test may fetch: tests run without
@@ -36,4 +38,6 @@ class Blind:
         return [pictures]
 
     def map(self, first: list[torch.Tensor], second: list[torch.Tensor], size: tuple[int, int]) -> torch.Tensor:
+        import torch
+
         return torch.zeros(len(second[0]), *size)
