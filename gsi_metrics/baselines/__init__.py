@@ -13,21 +13,41 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gsi_metrics.baselines.drawing import Studio, open_studio
+from gsi_metrics.baselines.drawing import Studio, open_studio, spec_of
 from gsi_metrics.baselines.editors import EDITORS, NAMES, UNRELATED, NoSuchEditError, Plan, plan
 from gsi_metrics.baselines.states import rng_for
 from gsi_metrics.sample import Picture, Sample
 
 
-__all__ = ["EDITORS", "NAMES", "UNRELATED", "NoSuchEditError", "Plan", "draw", "edit", "plan", "rng_for", "write"]
+if TYPE_CHECKING:
+    from gsi_datasets.spec import DatasetSpec
+
+__all__ = [
+    "EDITORS",
+    "NAMES",
+    "UNRELATED",
+    "NoSuchEditError",
+    "Plan",
+    "draw",
+    "edit",
+    "plan",
+    "rng_for",
+    "spec_of",
+    "stranger",
+    "write",
+]
 
 
 def edit(
-    name: str, row: Mapping[str, Any], rng: np.random.Generator, other: Mapping[str, Any] | None = None
+    name: str,
+    row: Mapping[str, Any],
+    rng: np.random.Generator,
+    other: Mapping[str, Any] | None = None,
+    spec: DatasetSpec | None = None,
 ) -> Picture:
     """What the editor of this name makes of a row.
 
@@ -36,6 +56,7 @@ def edit(
         row: as stored, or as `datasets` gives it.
         rng: the only source of chance.
         other: a row of another scene; only ``unrelated`` asks for it.
+        spec: what the dataset was built from (`spec_of`); by default the one of that name that ships with the package.
 
     Returns:
         (H, W, 3) RGB.
@@ -49,7 +70,7 @@ def edit(
     made = plan(name, sample, rng, None if other is None else Sample.from_row(other))
     if made.picture is not None:
         return finished(made, made.picture)
-    studio, _ = open_studio(row, sample)
+    studio, _ = open_studio(row, sample, spec)
     return draw(studio, [made])[0]
 
 
@@ -96,7 +117,7 @@ def write(name: str, data: Path, config: str, split: str, out: Path, count: int 
 
     if name not in NAMES:
         raise ValueError(f"no editor named {name!r}; there are {', '.join(NAMES)}")
-    rows = read_rows(data, config, split, count)
+    rows, spec = read_rows(data, config, split, count), spec_of(data, config, split)
     out.mkdir(parents=True, exist_ok=True)
     skipped = []
     for number, row in enumerate(tqdm(rows, desc=name, unit="picture", disable=not sys.stderr.isatty())):
@@ -105,7 +126,7 @@ def write(name: str, data: Path, config: str, split: str, out: Path, count: int 
             continue
         other = stranger(rows, number)
         try:
-            picture = edit(name, row, rng_for(name, row["id"]), other)
+            picture = edit(name, row, rng_for(name, row["id"]), other, spec)
         except NoSuchEditError as error:
             skipped.append(f"{row['id']}: {error}")
             continue

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -77,15 +78,16 @@ class Rendered:
     name = "rendered"
 
     def __init__(self, row: Mapping[str, Any], sample: Sample, spec: DatasetSpec | None = None) -> None:
-        made = json.loads(row["provenance"])
-        scene_name, renderer = str(row["scene"]), str(made["renderer"])
-        spec = spec or _shipped(str(made["spec"]), int(made["seed"]))
-        split = scene_name.removeprefix(f"{spec.name}-").rpartition("-")[0]
-        if spec.digest(split, renderer) != made["digest"]:
+        try:
+            made = json.loads(row["provenance"])
+            renderer, digest, index = str(made["renderer"]), str(made["digest"]), int(made["scene_index"])
+            spec = spec or _shipped(str(made["spec"]), int(made["seed"]))
+        except (KeyError, ValueError) as error:
+            raise StudioError(f"row {sample.id}: its provenance does not say how it was made ({error})") from error
+        split = str(row["scene"]).removeprefix(f"{spec.name}-").rpartition("-")[0]
+        if spec.digest(split, renderer) != digest:
             raise StudioError(f"row {sample.id} was made from another spec or by another version of gsi-bench")
-        self._scene, self._renderer, source = _staged(
-            spec.model_dump_json(), split, int(made["scene_index"]), renderer
-        )
+        self._scene, self._renderer, source = _staged(spec.model_dump_json(), split, index, renderer)
         self._by_id = {item.instance: item for item in self._scene.objects if item.instance > 0}
         if source.shape != sample.source.shape or _difference(source, sample.source) > SAME_PICTURE:
             raise StudioError(f"row {sample.id}: the scene drawn anew does not look like the stored source")
@@ -153,10 +155,25 @@ def _paste(picture: Picture, depth: Array, sample: Sample, matrix: Array) -> Non
     uv, far, colours = uv[inside], camera[inside, 2], colours[inside]
     order = np.argsort(-far, kind="stable")  # far first: what is written last stays
     uv, far, colours = uv[order], far[order], colours[order]
-    shown = far < depth[uv[:, 1], uv[:, 0]] + 1e-3
-    uv, far, colours = uv[shown], far[shown], colours[shown]
-    picture[uv[:, 1], uv[:, 0]] = colours
-    depth[uv[:, 1], uv[:, 0]] = far
+    layer, reach = np.zeros_like(picture), np.full((height, width), np.inf)
+    layer[uv[:, 1], uv[:, 0]], reach[uv[:, 1], uv[:, 0]] = colours, far
+    _close_gaps(layer, reach)
+    shown = np.isfinite(reach) & (reach < depth + 1e-3)
+    picture[shown], depth[shown] = layer[shown], reach[shown]
+
+
+def _close_gaps(layer: Picture, reach: Array, width: int = 5) -> None:
+    """Fill gaps of up to `width` pixels between points of a surface that was seen at a flatter angle."""
+    import cv2
+    from scipy.ndimage import distance_transform_edt
+
+    covered = np.isfinite(reach)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
+    closed = cv2.morphologyEx(covered.astype(np.uint8), cv2.MORPH_CLOSE, kernel).astype(bool)
+    rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    gaps = closed & ~covered
+    layer[gaps] = layer[rows[gaps], columns[gaps]]
+    reach[gaps] = reach[rows[gaps], columns[gaps]]
 
 
 def _points(sample: Sample, finer: int) -> tuple[Array, NDArray[np.uint8]]:
@@ -170,6 +187,25 @@ def _points(sample: Sample, finer: int) -> tuple[Array, NDArray[np.uint8]]:
     pixels = np.stack([u, v, np.ones(len(u))], axis=1)
     camera = (pixels @ np.linalg.inv(sample.intrinsics).T) * depth[:, None]
     return transform_points(camera, invert_rigid(sample.source_extrinsics)), colours
+
+
+def spec_of(data: Path, config: str, split: str) -> DatasetSpec | None:
+    """The spec of a built split, from its manifest; None where that does not hold it.
+
+    Raises:
+        StorageError: the folder holds no such dataset.
+    """
+    from pydantic import ValidationError
+
+    from gsi_datasets.spec import DatasetSpec
+    from gsi_datasets.storage import manifest_path, read_manifest
+
+    # Without its splits, which decide no row; a spec has at least one.
+    written = read_manifest(manifest_path(data, config, split)).spec
+    try:
+        return DatasetSpec.model_validate(written | {"splits": {split: {"counts": {"CM": 1}}}})
+    except ValidationError:
+        return None
 
 
 def _carried(item: SceneObject, matrix: Array) -> SceneObject:

@@ -61,7 +61,7 @@ def table_height(sample: Sample, body: Body) -> float | None:
 def free_place(
     sample: Sample, rng: np.random.Generator, motion: Motion | None = None, beside: bool = False, tries: int = 300
 ) -> Array | None:
-    """(3,) a shift of the target along the table to where it fits, 5 to 40 cm; None if none is found.
+    """(3,) a shift of the target along the table to where it fits, 5 to 60 cm; None if none is found.
 
     From a receptacle it comes down to the table.
 
@@ -75,7 +75,7 @@ def free_place(
     body, height = target(sample), table_height(sample, target(sample))
     drop = 0.0 if height is None else height - float(base(body)[2])
     for _ in range(tries):
-        angle, way = rng.uniform(-np.pi, np.pi), rng.uniform(0.05, 0.4)
+        angle, way = rng.uniform(-np.pi, np.pi), rng.uniform(0.05, 0.6)
         shift = np.array([way * np.cos(angle), way * np.sin(angle), drop])
         matrix = replace(motion or Motion(shift), shift=shift).of(body)
         if beside and footprint_clearance(transform_box(box_of(body), matrix), box_of(body)) < GAP:

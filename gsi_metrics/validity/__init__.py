@@ -8,11 +8,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gsi_datasets.storage import write_atomically
+from gsi_metrics.baselines import spec_of, stranger
 from gsi_metrics.validity.study import PROTOCOLS, Key, Record, Task, study_row
 
+
+if TYPE_CHECKING:
+    from gsi_datasets.spec import DatasetSpec
 
 RESULTS = "results.jsonl"
 # Libraries that start one thread per core in every process.
@@ -52,7 +56,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     path = out / RESULTS
     known = read_results(path)
-    tasks = _tasks(chosen_rows(data, config, split, count), known, protocols)
+    tasks = _tasks(chosen_rows(data, config, split, count), known, protocols, spec_of(data, config, split))
     with path.open("a", encoding="utf-8") as file:
         for records in _work(tasks, workers):
             for record in records:
@@ -128,14 +132,14 @@ def chosen_rows(data: Path, config: str, split: str, count: int) -> list[dict[st
     return rows
 
 
-def _tasks(rows: list[dict[str, Any]], known: Iterable[Record], protocols: tuple[str, ...]) -> list[Task]:
-    from gsi_metrics.baselines import stranger
-
+def _tasks(
+    rows: list[dict[str, Any]], known: Iterable[Record], protocols: tuple[str, ...], spec: DatasetSpec | None
+) -> list[Task]:
     done: dict[str, set[Key]] = {}
     for record in known:
         done.setdefault(record["id"], set()).add((record["edit"], record["protocol"]))
     return [
-        Task(row, stranger(rows, number), frozenset(done.get(row["id"], set())), protocols)
+        Task(row, stranger(rows, number), frozenset(done.get(row["id"], set())), protocols, spec)
         for number, row in enumerate(rows)
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gsi_metrics import baselines
 from gsi_metrics.baselines import pixels
@@ -16,6 +16,9 @@ from gsi_metrics.protocols import v2
 from gsi_metrics.sample import Picture, Sample
 from gsi_metrics.validity.controlled import controlled
 
+
+if TYPE_CHECKING:
+    from gsi_datasets.spec import DatasetSpec
 
 Record = dict[str, Any]
 Key = tuple[str, str]
@@ -40,12 +43,14 @@ class Task:
         other: a row of another scene.
         done: what is known already.
         protocols: by which to score.
+        spec: what the dataset was built from.
     """
 
     row: Mapping[str, Any]
     other: Mapping[str, Any] | None
     done: Collection[Key] = ()
     protocols: tuple[str, ...] = PROTOCOLS
+    spec: DatasetSpec | None = None
 
 
 def study_row(task: Task) -> list[Record]:
@@ -62,7 +67,7 @@ def study_row(task: Task) -> list[Record]:
     names = [name for name in plans if any(name in some for some in wanted.values())]
     pictures: dict[str, Picture] = {}
     if names:
-        studio, substitute = open_studio(task.row, sample)
+        studio, substitute = open_studio(task.row, sample, task.spec)
         pictures = _draw(studio, {name: plans[name][0] for name in names}, skipped)
     head: Record = {"id": sample.id, "scene": sample.scene, "operation": sample.operation}
     records = []

@@ -23,7 +23,7 @@ MEASURED = {
     "OR": ("yaw_degrees", "degrees", 5.0),
     "OS": ("log_scale", "%", 3.0),
 }
-WORST = 12
+WORST = 60
 
 
 def summary(records: Sequence[Record]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
         "rows": len({record["id"] for record in scored}),
         "scenes": len({record["scene"] for record in scored}),
         "operations": operations,
-        "drawn": _counted(record["drawn"] for record in scored if record["edit"] == "truth"),
+        "drawn": _counted(record["drawn"] for record in _once(scored) if record["edit"] == "truth"),
         "editors": {
             protocol: {
                 editor: {name: _means(_of(scored, protocol, editor, name)) for name in operations}
@@ -76,12 +76,11 @@ def markdown(table: dict[str, Any]) -> str:
     """The tables as Markdown."""
     operations, protocols = table["operations"], list(table["editors"])
     lines = [f"{table['rows']} triplets of {table['scenes']} scenes; pictures {_listed(table['drawn'])}.", ""]
-    lines += ["## Targets", "", "| what | operation | value | target | reached |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {item['what']} | {item['operation']} | {_number(item['value'])} | {item['target']} | "
-        f"{'yes' if item['met'] else '**no**'} |"
-        for item in table["targets"]
-    ]
+    lines += ["## Targets", "", "What is not reached stands in bold.", "", *_head("what", ["target", *operations])]
+    found = {(item["what"], item["target"], item["operation"]): item for item in table["targets"]}
+    for what, target in dict.fromkeys((item["what"], item["target"]) for item in table["targets"]):
+        cells = [_checked(found.get((what, target, name))) for name in operations]
+        lines.append(f"| {what} | {target} | {' | '.join(cells)} |")
     for metric in METRICS:
         for protocol in protocols:
             if (metric == "ac" and protocol != V2) or (metric == "el" and protocol == KNOWN):
@@ -134,12 +133,12 @@ def _targets(table: dict[str, Any]) -> list[dict[str, Any]]:
 
     for editor, row in table["editors"].get(protocol, {}).items():
         for name, it in row.items():
-            if editor in HARMLESS or not it["count"]:
+            if not it["count"]:
                 continue
             ic, sa = it["ic"]["mean"], it["sa"]["mean"]
-            if editor == "truth":
-                add("truth: IC", name, ic, f">= {TRUTH}", ic is not None and ic >= TRUTH)
-                add("truth: SA", name, sa, f">= {TRUTH}", sa is not None and sa >= TRUTH)
+            if editor == "truth" or editor in HARMLESS:
+                add(f"{editor}: IC", name, ic, f">= {TRUTH}", ic is not None and ic >= TRUTH)
+                add(f"{editor}: SA", name, sa, f">= {TRUTH}", sa is not None and sa >= TRUTH)
             else:
                 add(f"{editor}: IC", name, ic, f"<= {CHEAT}", ic is not None and ic <= CHEAT)
     for name, it in table["rank"].get(protocol, {}).items():
@@ -171,12 +170,16 @@ def _worst(scored: Sequence[Record], protocol: str) -> list[dict[str, Any]]:
             badness = float(record["ic"])
         cases.append((-badness, record["id"], record["edit"], record))
     cases.sort(key=lambda case: case[:3])
+    facts = ("id", "operation", "edit", "ic", "sa", "true_error", "errors")
     return [
-        {key: record[key] for key in ("id", "operation", "edit", "ic", "sa", "true_error", "errors")}
-        | {"why": "; ".join([*record["faults"], *sorted(set(record["unscored"].values()))])}
-        for badness, _, _, record in cases
+        {key: record[key] for key in facts} | {"why": "; ".join(_why(record))}
+        for badness, _, _, record in cases[:WORST]
         if badness < -0.3
-    ][: 5 * WORST]
+    ]
+
+
+def _why(record: Record) -> list[str]:
+    return [*record["faults"], *sorted({record["unscored"][key] for key in ("ic", "sa") if key in record["unscored"]})]
 
 
 def _rank(scored: Sequence[Record], protocol: str, operation: str) -> dict[str, Any]:
@@ -258,6 +261,12 @@ def _listed(counts: dict[str, int]) -> str:
 
 def _head(first: str, columns: Sequence[str]) -> list[str]:
     return [f"| {first} | {' | '.join(columns)} |", f"| {' | '.join(['---'] * (len(columns) + 1))} |"]
+
+
+def _checked(item: dict[str, Any] | None) -> str:
+    if item is None:
+        return ""
+    return _number(item["value"]) if item["met"] else f"**{_number(item['value'])}**"
 
 
 def _cell(value: dict[str, Any]) -> str:
