@@ -102,6 +102,7 @@ class _Scene:
         self.sample, self.before = sample, before
         self.bodies = [body for body in sample.before if (sample.source_ids == body.id).any()]
         self.shapes = {body.id: sample.source_ids == body.id for body in self.bodies}
+        self.overlaps = self._overlaps()
         self.unit = 1.0
         raw = self.see(before, sample.source)
         pairs = assign(self._costs_to_row(raw))
@@ -132,17 +133,28 @@ class _Scene:
             )
         return seen
 
+    def _overlaps(self) -> Array:
+        """(bodies, seen) 2D overlap of what the row knows and what was seen: of masks, else of boxes."""
+        ids = self.sample.source_ids
+        overlap = np.zeros((len(self.bodies), len(self.before.objects)))
+        areas = np.bincount(ids.ravel(), minlength=max((body.id for body in self.bodies), default=0) + 1)
+        for j, item in enumerate(self.before.objects):
+            if item.mask is not None:
+                inside = np.bincount(ids[item.mask.decode()], minlength=len(areas))
+                for i, body in enumerate(self.bodies):
+                    overlap[i, j] = inside[body.id] / (areas[body.id] + inside.sum() - inside[body.id])
+                continue
+            for i, body in enumerate(self.bodies):
+                rows, columns = (np.flatnonzero(self.shapes[body.id].any(axis)) for axis in (1, 0))
+                overlap[i, j] = iou((columns[0], rows[0], columns[-1] + 1.0, rows[-1] + 1.0), item.bbox_2d)
+        return overlap
+
     def _costs_to_row(self, seen: list[Seen]) -> Array:
         """(bodies, seen): mainly 2D overlap, for row and detector saw the same pixels."""
-        cost = np.zeros((len(self.bodies), len(seen)))
+        cost = 0.8 * (1 - self.overlaps)
         for i, body in enumerate(self.bodies):
-            shape = self.shapes[body.id]
-            rows, columns = np.flatnonzero(shape.any(1)), np.flatnonzero(shape.any(0))
-            box = (columns[0], rows[0], columns[-1] + 1.0, rows[-1] + 1.0)
             for j, other in enumerate(seen):
-                overlap = _mask_iou(shape, other.item) if other.item.mask else iou(box, other.item.bbox_2d)
-                near = _nearness(float(np.linalg.norm(body.centre - other.centre)))
-                cost[i, j] = 0.8 * (1 - overlap) + 0.2 * (1 - near)
+                cost[i, j] += 0.2 * (1 - _nearness(float(np.linalg.norm(body.centre - other.centre))))
                 cost[i, j] += 0.25 * (not same_category(body.category, other.item.category))
         return cost
 
@@ -421,13 +433,6 @@ def _floor(scene: _Scene, still: Measurement) -> Floor:
 
 def _nearness(distance: float) -> float:
     return float(np.exp(-distance / REACH))
-
-
-def _mask_iou(shape: NDArray[np.bool_], item: Detection) -> float:
-    assert item.mask is not None
-    other = item.mask.decode()
-    union = int((shape | other).sum())
-    return float((shape & other).sum() / union) if union else 0.0
 
 
 def _covered(item: Detection, outline: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:

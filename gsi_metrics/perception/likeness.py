@@ -39,11 +39,12 @@ def look(picture: Picture, item: Detection, silhouette: NDArray[np.bool_] | None
     place = picture[np.ix_(rows, columns)][inside].astype(np.float64) / 255 * (LEVELS - 1)
     low = np.minimum(place.astype(int), LEVELS - 2)
     part = place - low
-    shares = np.zeros((LEVELS, LEVELS, LEVELS))
+    shares = np.zeros(LEVELS**3)
     for corner in np.ndindex(2, 2, 2):
         weight = np.where(corner, part, 1 - part).prod(1)
-        np.add.at(shares, tuple((low + corner).T), weight)
-    return np.sqrt(shares.ravel() / shares.sum())
+        bins = (low + corner) @ (LEVELS**2, LEVELS, 1)
+        shares += np.bincount(bins, weight, LEVELS**3)
+    return np.sqrt(shares / shares.sum())
 
 
 def silhouette_of(item: Detection, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
