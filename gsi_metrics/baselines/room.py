@@ -29,14 +29,14 @@ def fits(sample: Sample, body: Body, matrix: Array, inside: Body | None = None) 
     """
     box = transform_box(box_of(body), matrix)
     table = table_of(sample, body)
-    if table is not None and not _within(box, box_of(table)):
+    if (table is not None and not _within(box, box_of(table))) or not _in_picture(sample, box):
         return False
     for other in sample.before:
         if not other.movable or other.id == body.id or (inside is not None and other.id == inside.id):
             continue
         if footprint_clearance(box, box_of(other)) < GAP:
             return False
-    return _in_picture(sample, box) and _in_sight(sample, body, matrix)
+    return _in_sight(sample, body, matrix)
 
 
 def table_of(sample: Sample, body: Body) -> Body | None:
