@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from gsi_metrics import runs
+from gsi_metrics.edits import digest_of
 from gsi_metrics.protocols import v2
+from gsi_metrics.protocols.v1.naming import edited_pictures
 from gsi_metrics.rows import Entry
 from gsi_metrics.scoring import Summary, finish
 from gsi_metrics.worker import PROBLEM, SCORED, Record, ScoringError, unscored
@@ -53,14 +57,24 @@ def score_published(
             f"{places[0]}: no recorded detections; this protocol scores what a detector saw: give its "
             f"{CACHE_NAME} with --recordings"
         )
-    (out / "summary.json").unlink(missing_ok=True)
-    runs.write_json(out / "run.json", about | {"data_set": originals.resolve().name, "observer": "recorded"})
     dataset = about["config"] or "GSI-Real"
     if dataset not in DATASETS:
         raise ScoringError(f"no gates for {dataset!r}; the published protocol knows {' and '.join(DATASETS)}")
+    content = _content(edits, found, dataset)
+    about = about | {"data_set": originals.resolve().name, "observer": "recorded", "content": content}
+    resume = _begun(out / "run.json") == content
+    (out / "summary.json").unlink(missing_ok=True)
+    runs.write_json(out / "run.json", about)
     try:
         scores = score_folder(
-            originals, edits, out, dataset=dataset, recordings=found, workers=workers, progress=progress
+            originals,
+            edits,
+            out,
+            dataset=dataset,
+            recordings=found,
+            resume=resume,
+            workers=workers,
+            progress=progress,
         )
     except (FormatError, LpipsWeightsError) as error:
         raise ScoringError(str(error)) from error
@@ -74,6 +88,22 @@ def score_published(
         else:
             records.append(unscored(Entry(name, name.rpartition("_")[0], "unknown"), PROBLEM, cause))
     return finish(out, about["protocol"], records, 0, strangers)
+
+
+def _content(edits: Path, recordings: Path, dataset: str) -> str:
+    """SHA-256 of what is scored: the published program takes results over by name, whatever became of the pictures."""
+    digest = hashlib.sha256(f"{dataset}\0{digest_of(recordings)}".encode())
+    for path in edited_pictures(edits):
+        digest.update(f"{path.name}\0{digest_of(path)}".encode())
+    return digest.hexdigest()
+
+
+def _begun(path: Path) -> str | None:
+    """Content of the run that was begun here."""
+    try:
+        return json.loads(path.read_bytes()).get("content")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _record(key: str, results: Any, failure: str) -> Record:

@@ -94,10 +94,10 @@ def _built(folder: Path, config: str, split: str) -> Rows:
         wanted = set(ids)
         for file, group, held in groups:
             if wanted & held:
-                table = pq.ParquetFile(file).read_row_group(group)
-                for index, name in enumerate(table.column("id").to_pylist()):
-                    if name in wanted:
-                        yield table.slice(index, 1).to_pylist()[0]
+                # A row at a time: the pictures of a whole group are tens of megabytes.
+                for batch in pq.ParquetFile(file).iter_batches(1, row_groups=[group]):
+                    if batch.column("id")[0].as_py() in wanted:
+                        yield batch.to_pylist()[0]
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Rows(f"{folder.resolve().name}/{config}/{split}", digest, _by_id(entries, str(folder)), read)
