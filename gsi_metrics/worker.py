@@ -71,19 +71,21 @@ class Settings:
         Raises:
             ScoringError: that file cannot be read.
         """
-        from gsi_metrics.perception import truth
-
         options = {name: str(value) for name, value in sorted(self.options.items()) if name != "cache"}
         if "path" in options:
             try:
                 options["path"] = hashlib.sha256(Path(options["path"]).read_bytes()).hexdigest()
             except OSError as error:
                 raise ScoringError(f"{options['path']}: cannot be read ({error.strerror})") from error
-        version = truth.OBSERVER if self.observer == "truth" else self.observer
-        if self.observer == "registration":
-            from gsi_metrics.perception import registration
+        version = self.observer
+        if self.observer == "truth":
+            from gsi_metrics.perception import truth
 
-            version = getattr(registration, "OBSERVER", "registration")
+            version = truth.OBSERVER
+        elif self.observer == "registration":
+            from gsi_metrics.perception.registration import objects
+
+            version = objects.OBSERVER
         judge = []
         if self.judge is not None:
             from gsi_metrics.judge.question import PROMPT
