@@ -125,6 +125,28 @@ def test_textures_are_the_right_way_up(renderer: Renderer) -> None:
     assert dark < 0.75 * min(quarters.values())
 
 
+def test_glass_lets_through_what_is_behind_it(renderer: Renderer) -> None:
+    upright = np.array([[[-0.5, 0, 0], [0.5, 0, 0], [0.5, 0, 1], [-0.5, 0, 1]]], dtype=float)
+    materials = {
+        "board": toys.Material(texture=toys.checker((230, 230, 230), (40, 40, 40), 4)),
+        "clear": toys.Material((0.5, 0.6, 0.6), opacity=0.25),
+        "opaque": toys.Material((0.5, 0.6, 0.6)),
+    }
+    library = {name: toys.asset(name, toys.quads(upright, material)) for name, material in materials.items()}
+    camera = toys.look((0.0, -2.0, 0.5), (0.0, 0.0, 0.5), 96, 96, 150.0)
+    found = renderers.probe(renderer.name)
+    drawing = renderers.open_renderer(renderer.name, found.backend, library.__getitem__)
+    flat = {"local_size": np.array([1.0, 0.0, 1.0])}
+    board = replace(toys.place("cube", (0, 0, 0), 1, name="board"), asset="board", **flat)
+    pane = replace(toys.place("cube", (0, -0.3, 0), 2, name="pane"), **flat)
+    contrast = {}
+    for behind in ("bare", "clear", "opaque"):
+        items = (board,) if behind == "bare" else (board, replace(pane, asset=behind))
+        contrast[behind] = drawing.render([lit(items, camera)])[0][30:66, 30:66].mean(axis=-1).std()
+    assert contrast["opaque"] < 0.2 * contrast["bare"]
+    assert 0.4 * contrast["bare"] < contrast["clear"] < 0.95 * contrast["bare"]
+
+
 def test_shadows_fall_and_are_soft(renderer: Renderer) -> None:
     floor = toys.place("sheet", (0, 0, -0.02), 0, name="floor")
     cube = toys.place("cube", (0, 0, 0), 1, scale=0.3)
