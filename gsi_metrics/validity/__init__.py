@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gsi_datasets.storage import write_atomically
 from gsi_metrics.baselines import spec_of, stranger
-from gsi_metrics.validity.study import PROTOCOLS, Key, Record, Task, study_row
+from gsi_metrics.validity.study import PROTOCOLS, Key, Record, Task, study_row, version
 
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run(
         config: which config.
         split: which split.
         out: folder for ``results.jsonl``, ``validity.json``, ``validity.md`` and ``validity.png``. What an earlier
-            run with the same data scored is kept; remove ``results.jsonl`` to begin anew.
+            run with the same data and versions scored is kept; remove ``results.jsonl`` to begin anew.
         count: triplets, the same number of each operation, spread over the scenes.
         workers: processes.
         protocols: any of ``v1``, ``v2-known`` (an observer that makes no mistake) and ``v2`` (registration).
@@ -55,7 +55,8 @@ def run(
         raise ValueError(f"no protocol named {sorted(unknown)[0]!r}; there are {', '.join(PROTOCOLS)}")
     out.mkdir(parents=True, exist_ok=True)
     path = out / RESULTS
-    known = read_results(path)
+    versions = {name: version(name) for name in protocols}
+    known = _present(read_results(path), versions)
     tasks = _tasks(chosen_rows(data, config, split, count), known, protocols, spec_of(data, config, split))
     with path.open("a", encoding="utf-8") as file:
         for records in _work(tasks, workers):
@@ -63,7 +64,7 @@ def run(
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
             file.flush()
     ids = {str(task.row["id"]) for task in tasks}
-    return report([record for record in read_results(path) if record["id"] in ids], out)
+    return report([record for record in _present(read_results(path), versions) if record["id"] in ids], out)
 
 
 def report(records: list[Record], out: Path) -> int:
@@ -130,6 +131,15 @@ def chosen_rows(data: Path, config: str, split: str, count: int) -> list[dict[st
             if inside := sorted(row for f, g, row in wanted if (f, g) == (number, group)):
                 rows += file.read_row_group(group).take(inside).to_pylist()
     return rows
+
+
+def _present(records: list[Record], versions: dict[str, str]) -> list[Record]:
+    """Those of the protocols and versions that are asked for."""
+    return [
+        record
+        for record in records
+        if record["protocol"] in versions and record.get("version") == versions[record["protocol"]]
+    ]
 
 
 def _tasks(

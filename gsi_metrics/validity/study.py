@@ -34,6 +34,17 @@ HARMLESS: dict[str, Callable[[Picture], Picture]] = {
 }
 
 
+def version(protocol: str) -> str:
+    """What decides the scores; those of another version are not taken over."""
+    if protocol == V1:
+        return "gsi-bench-v1"
+    if protocol == KNOWN:
+        return v2.VERSION
+    from gsi_metrics.perception.registration.objects import OBSERVER
+
+    return f"{v2.VERSION} {OBSERVER}"
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a worker is asked.
@@ -69,17 +80,16 @@ def study_row(task: Task) -> list[Record]:
     if names:
         studio, substitute = open_studio(task.row, sample, task.spec)
         pictures = _draw(studio, {name: plans[name][0] for name in names}, skipped)
-    head: Record = {"id": sample.id, "scene": sample.scene, "operation": sample.operation}
+    row: Record = {"id": sample.id, "scene": sample.scene, "operation": sample.operation}
     records = []
     for protocol, some in wanted.items():
+        head = row | {"protocol": protocol, "version": version(protocol)}
         some = [name for name in some if name in pictures]
         for name, scores in zip(some, _scored(sample, protocol, some, plans, pictures), strict=True):
-            facts = {"edit": name, "protocol": protocol, "true_error": plans[name][1], "drawn": studio.name}
+            facts = {"edit": name, "true_error": plans[name][1], "drawn": studio.name}
             records.append(head | facts | scores | ({"substitute": substitute} if substitute else {}))
-    for name, cause in skipped.items():
-        for protocol in task.protocols:
-            if (name, protocol) not in task.done:
-                records.append(head | {"edit": name, "protocol": protocol, "skipped": cause})
+        missing = {name: cause for name, cause in skipped.items() if (name, protocol) not in task.done}
+        records += [head | {"edit": name, "skipped": cause} for name, cause in missing.items()]
     return records
 
 

@@ -164,6 +164,18 @@ def test_a_study_is_run_and_goes_on(data: Path, tmp_path: Path, monkeypatch: pyt
     assert len(drawn) <= 2
 
 
+def test_scores_of_another_version_are_not_taken_over(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    validity.run(data, "gsi_syn_table", "test", out, count=1, protocols=(KNOWN,))
+    first = validity.read_results(out / "results.jsonl")
+    monkeypatch.setattr(v2, "VERSION", "gsi-bench-v2.1")
+    validity.run(data, "gsi_syn_table", "test", out, count=1, protocols=(KNOWN,))
+    assert len(validity.read_results(out / "results.jsonl")) == 2 * len(first)
+    assert json.loads((out / "validity.json").read_text())["editors"][KNOWN]["truth"]["CM"]["count"] == 1
+
+
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text('{"id": "a"}\nnonsense\n{"id": "b"}\n')
