@@ -108,6 +108,10 @@ def _score(options: argparse.Namespace) -> int:
         judge = JudgeSettings(options.judge_model, options.judge_url, options.judge_key)
     elif options.judge_url:
         raise ScoringError("--judge-url: also name the model that the server holds, with --judge-model")
+    if options.perception == "recorded" and options.recordings is None:
+        raise ScoringError("--perception recorded: name the file of recorded detections, with --recordings")
+    if options.perception == "external" and (options.perception_command is None) == (options.perception_url is None):
+        raise ScoringError("--perception external: name either --perception-command or --perception-url")
     given = {
         "path": options.recordings,
         "command": options.perception_command,
