@@ -28,6 +28,12 @@ from gsi_metrics.report.words import METRIC_NAMES, RUN_COLORS, operation_color, 
 from gsi_metrics.runs import Run
 
 
+HINTS = {
+    "gsi-bench-v1": "By the published rules, flaws included: locality gates the other metrics. EL is SSIM.",
+    "gsi-bench-v2": "No metric gates another, and what has no score is counted, not 0.",
+}
+
+
 def html_page(runs: Sequence[Run], names: Sequence[str], numbers: Mapping[str, Any], examples: int) -> str:
     """The page as text.
 
@@ -52,7 +58,7 @@ def html_page(runs: Sequence[Run], names: Sequence[str], numbers: Mapping[str, A
         lead=_lead(runs[0], single),
         tiles=tiles(numbers["runs"][0]["operations"][OVERALL]) if single else "",
         sections=sections,
-        filters=_filters(runs[0], single),
+        filters=_filters(runs[0], single) if articles else "",
         cards="\n".join(articles),
         remark=escape(remark),
         gallery_title="Best and worst" if single else "Where they differ most",
@@ -84,7 +90,7 @@ def _single(run: Run, numbers: Mapping[str, Any]) -> str:
     table = numbers["operations"]
     dots = _dots(run)
     parts = [
-        _section("Scores", "No metric gates another, and what has no score is counted, not 0.", score_table(table)),
+        _section("Scores", HINTS[run.about["protocol"]], score_table(table)),
         _section(
             "How the scores are spread",
             "The root of the share of edits, so that few are seen; the line is the median.",
