@@ -23,6 +23,10 @@ DARK = 24.0
 TOLERANCE = np.array([0.18, 0.07, 0.07], dtype=np.float32)
 # The same where only the colour counts and the light may be any.
 LOOSE = TOLERANCE * np.array([2.5, 1.2, 1.2], dtype=np.float32)
+# What explaining a pixel by an unseen side is worth, against explaining it by a side that was seen.
+UNSEEN = 0.7
+# What an unseen side costs where the picture shows the empty scene: there may be a side, or none.
+EMPTY = 0.15
 # Aspect ratios that differ by more cannot be the same view squeezed.
 SQUEEZE = 0.02
 
@@ -43,9 +47,13 @@ def fit_size(picture: Picture, size: tuple[int, int]) -> Picture | None:
 
 def features(picture: Map) -> Map:
     """(H, W, 3) log luminance and two colour ratios of (H, W, 3) RGB levels."""
+    import cv2
+
     red, green, blue = (picture[..., channel] + np.float32(DARK) for channel in range(3))
     bright = (red + green + blue) / np.float32(3)
-    return np.stack([np.log(bright), (red - green) / bright, (0.5 * (red + green) - blue) / bright], axis=-1)
+    tint = np.stack([(red - green) / bright, (0.5 * (red + green) - blue) / bright], axis=-1)
+    # Codecs keep colour at half the resolution.
+    return np.dstack([np.log(bright), cv2.GaussianBlur(tint, (0, 0), 1.5)])
 
 
 def cost(difference: Map, tolerance: Map = TOLERANCE) -> Map:
@@ -97,8 +105,9 @@ class Reference:
         mask: (H, W) the target in the source.
         outside: (H, W) what is not the target, a little away from it.
         behind: depth of the empty scene at every level, metres.
-        colours: (h, w, 3) features of the target at every level, spread beyond its outline.
-        palette: (P, 3) colours of the target.
+        colours: (h, w, 4) features of the target at every level, spread beyond its outline; and how much those of the
+            source differ from one pixel to the next there, in squared tolerances.
+        palette: colours of the target.
         band_before: half of the range of `before` around every pixel, low and high.
         band_empty: the same of `empty`.
     """
@@ -111,7 +120,7 @@ class Reference:
     outside: NDArray[np.bool_]
     behind: tuple[Map, ...]
     colours: tuple[Map, ...]
-    palette: Map
+    palette: Palette
     band_before: tuple[Map, Map]
     band_empty: tuple[Map, Map]
 
@@ -124,7 +133,7 @@ class Level:
         factor: its pixels per pixel of the source.
         seen: (h, w, 4) features of the edited picture and the cost of taking it for the empty scene.
         unknown: (h, w, 2) gain of explaining a pixel by an unseen side of the target; depth of the empty scene.
-        colours: (h, w, 3) as in `Reference`.
+        colours: (h, w, 4) as in `Reference`.
     """
 
     factor: float
@@ -170,8 +179,8 @@ def reference(sample: Sample, sizes: tuple[float, ...] = (1.0, 0.5, 0.25)) -> Re
         mask=mask,
         outside=~cv2.dilate(weight, np.ones((5, 5), np.uint8)).astype(bool),
         behind=tuple(shrunk(behind, factor) for factor in sizes),
-        colours=tuple(_spread(shrunk(before * weight[..., None], size), shrunk(weight, size)) for size in sizes),
-        palette=_palette(before[mask]),
+        colours=tuple(_colours(before, weight, size) for size in sizes),
+        palette=Palette(before[mask]),
         band_before=_band(before),
         band_empty=_band(empty),
     )
@@ -185,9 +194,8 @@ def gather(known: Reference, edited: Picture) -> Evidence:
     change = np.where(known.outside, np.minimum(change, kept), change)
     residual = np.abs(seen[..., 0] - known.before[..., 0])[known.outside]
     unchanged = float((change[known.outside] < 0.5).mean()) if residual.size else 0.0
-    other = shrunk(seen, 0.5)
-    foreign = _enlarged(_unlike_palette(other, known.palette), seen.shape[:2])
-    unknown = np.maximum(change - foreign - 0.1, 0) * np.float32(0.7)
+    foreign = _enlarged(known.palette.cost(shrunk(seen, 0.5)), seen.shape[:2])
+    unknown = np.maximum(change - foreign, 0) * np.float32(UNSEEN) - np.float32(EMPTY) * (1 - change)
     levels = []
     for factor, behind, colours in zip(known.sizes, known.behind, known.colours, strict=True):
         both = np.dstack([shrunk(seen, factor), shrunk(change, factor)])
@@ -235,6 +243,14 @@ def _enlarged(picture: Map, size: tuple[int, int]) -> Map:
     return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
+def _colours(before: Map, weight: Map, factor: float) -> Map:
+    """One level of `Reference.colours`, for a weight that is 1 on the target."""
+    whole = shrunk(before, factor) / TOLERANCE
+    steps = [((np.roll(whole, step, axis) - whole) ** 2).sum(axis=-1) for axis in (0, 1) for step in (-1, 1)]
+    colours = _spread(shrunk(before * weight[..., None], factor), shrunk(weight, factor))
+    return np.ascontiguousarray(np.dstack([colours, np.mean(steps, axis=0)]), dtype=np.float32)
+
+
 def _spread(weighted: Map, weight: Map) -> Map:
     """Colours inside an outline, continued a little beyond it."""
     import cv2
@@ -246,23 +262,28 @@ def _spread(weighted: Map, weight: Map) -> Map:
     )
 
 
-def _palette(colours: Map, count: int = 10) -> Map:
-    """(P, 3) colours far from one another that several pixels share: the farthest-point choice without outliers."""
-    if not len(colours):
-        return np.zeros((0, 3), np.float32)
-    colours = colours[:: max(1, len(colours) // 2000)]
-    chosen = [np.median(colours, axis=0)]
-    nearest = np.linalg.norm((colours - chosen[0]) / LOOSE, axis=1)
-    for _ in range(count - 1):
-        pick = colours[np.argmin(np.abs(nearest - np.quantile(nearest, 0.97)))]
-        chosen.append(pick)
-        nearest = np.minimum(nearest, np.linalg.norm((colours - pick) / LOOSE, axis=1))
-    return np.stack(chosen).astype(np.float32)
+class Palette:
+    """Cost of any colour as one of the target's, whatever the light: a table over the features."""
 
+    def __init__(self, colours: Map, cells: int = 20) -> None:
+        self.cells = cells
+        chosen = np.random.default_rng(0).permutation(len(colours))[:400]
+        scaled = colours[chosen] / LOOSE
+        self.low, self.high = (np.array(edge, dtype=np.float32) for edge in ((3.0, -1.2, -0.9), (5.7, 1.6, 1.0)))
+        axes = [np.linspace(low, high, cells) for low, high in zip(self.low, self.high, strict=True)]
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3) / LOOSE
+        if not len(scaled):
+            self.table = np.ones(len(grid), np.float32)
+            return
+        from scipy.spatial import cKDTree
 
-def _unlike_palette(seen: Map, palette: Map) -> Map:
-    """(H, W) cost of the colour of a palette that is nearest to a pixel, whatever the light."""
-    least = np.full(seen.shape[:2], np.inf, dtype=np.float32)
-    for colour in palette:
-        least = np.minimum(least, (((seen - colour) / LOOSE) ** 2).sum(-1))
-    return np.where(np.isfinite(least), least / (1 + least), 1).astype(np.float32)
+        # The third nearest: a colour that only two of the points have is none of the object's.
+        distance, _ = cKDTree(scaled).query(grid, k=min(3, len(scaled)))
+        squared = distance.reshape(len(grid), -1)[:, -1] ** 2
+        self.table = (squared / (1 + squared)).astype(np.float32)
+
+    def cost(self, seen: Map) -> Map:
+        """(H, W) cost of features (H, W, 3)."""
+        place = np.rint((seen - self.low) / (self.high - self.low) * (self.cells - 1)).astype(np.int32)
+        i, j, k = np.moveaxis(place.clip(0, self.cells - 1), -1, 0)
+        return self.table[(i * self.cells + j) * self.cells + k]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_metrics.perception.registration.evidence import Evidence, cost
+from gsi_metrics.perception.registration.evidence import TOLERANCE, Evidence
 from gsi_metrics.perception.registration.target import GRAZING, Target
 from gsi_metrics.sample import Array, Sample
 
@@ -25,6 +25,10 @@ SLACK = 0.012
 LIGHT = 0.35
 # Metres in front of the camera nearer than which nothing is placed.
 NEAR = 0.2
+# What a wrong colour costs where a surface is known, against a pixel that is not explained at all.
+MISMATCH = 1.4
+# How much of the squared difference between neighbours in the source is tolerated.
+UNSURE = 0.5
 # How many times larger than in the source a piece of surface may appear before it says nothing.
 STRETCH = 3.0
 
@@ -138,14 +142,17 @@ class Fit:
         visible = (column > -0.5) & (row > -0.5) & (column < width - 0.5) & (row < height - 0.5)
         visible &= placed[..., 2] < behind * 1.01 + SLACK
         weight = np.where(visible, weight, 0)
-        difference = seen[..., :3] - self.colours[level][:count]
+        expected = self.colours[level][:count]
+        difference = seen[..., :3] - expected[:, :3]
         total = np.maximum(weight.sum(axis=1), 1e-9)
         told = weight * (0.1 + seen[..., 3])
         light = (told * np.clip(difference[..., 0], -0.6, 0.6)).sum(axis=1) / np.maximum(told.sum(axis=1), 1e-9)
         light = np.clip(light, -LIGHT, LIGHT)
         difference[..., 0] -= light[:, None]
-        loss = cost(difference)
-        gain = (weight * (seen[..., 3] - loss)).sum(axis=1)
+        # Where the source changes from pixel to pixel nobody can draw the same again: more is tolerated.
+        squared = ((difference / TOLERANCE) ** 2).sum(axis=-1)
+        loss = squared / (1 + UNSURE * expected[:, 3] + squared)
+        gain = (weight * (seen[..., 3] - MISMATCH * loss)).sum(axis=1)
         return Surface(gain, total, (weight * loss).sum(axis=1) / total, light)
 
     def side(self, motion: Array, level: int) -> Side:
@@ -153,23 +160,23 @@ class Fit:
         maps, drawn = self.evidence.levels[level], self._draw(motion[None], level, len(self.target.points))
         open_to_view = ~drawn.surface[0] & (drawn.nearest[0] < maps.unknown[..., 1] * 1.01 + SLACK)
         cells = drawn.owner[open_to_view.ravel() & (drawn.owner >= 0)]
-        # Enough of them.
-        stride = max(1, len(cells) // 400)
-        cells = cells[::stride]
+        cells = cells[:: max(1, len(cells) // 400)]
         depth = self.place(motion[None], self.target.hull[cells])[0, :, 2]
-        share = np.full(len(cells), stride * maps.factor**-2)
+        share = np.full(len(cells), open_to_view.sum() / max(len(cells), 1) * maps.factor**-2)
         return Side(drawn.shown[0], self.target.hull[cells], share, depth, float(motion[4]))
 
     def total(self, motions: Array, level: int, count: int, side: Side) -> Array:
         """(H,) gain of surface and unseen part, for motions near the one that `side` was made for."""
-        gain = self.surface(motions, level, count, side.shown).gain
+        surface = self.surface(motions, level, count, side.shown)
+        gain = surface.gain
         if len(side.extra):
             maps = self.evidence.levels[level]
             placed = self.place(motions, side.extra)
             value = _sample(maps.unknown, *self.project(placed, maps.factor))
             growth = np.exp(2 * (motions[:, 4:] - side.scale)) * (side.depth / np.maximum(placed[..., 2], NEAR)) ** 2
             front = placed[..., 2] < value[..., 1] * 1.01 + SLACK
-            gain = gain + (side.share * growth * np.where(front, value[..., 0], 0)).sum(axis=1)
+            unseen = (side.share * growth * np.where(front, value[..., 0], 0)).sum(axis=1)
+            gain = gain + self._trusted(surface) * unseen
         return gain
 
     def scan(self, motions: Array, level: int, count: int) -> Array:
@@ -181,8 +188,18 @@ class Fit:
             drawn = self._draw(part, level, count)
             front = ~drawn.surface & (drawn.nearest < maps.unknown[..., 1] * 1.01 + SLACK)
             unseen = np.where(front, maps.unknown[..., 0], 0).sum(axis=(1, 2)) * maps.factor**-2
-            gains.append(self.surface(part, level, count, drawn.shown).gain + unseen)
+            surface = self.surface(part, level, count, drawn.shown)
+            gains.append(surface.gain + self._trusted(surface) * unseen)
         return np.concatenate(gains)
+
+    def _trusted(self, surface: Surface) -> Array:
+        """(H,) how far the unseen side is believed, 0 to 1: what is known of the object must look right first.
+
+        Without this, any object could be explained by turning all that is known of it away.
+        """
+        doubt = 0.05 * self.target.count
+        loss = (surface.loss * surface.shown + 0.6 * doubt) / (surface.shown + doubt)
+        return np.clip((0.75 - loss) / 0.35, 0, 1)
 
     def covered(self, motion: Array, level: int, certain: bool = True) -> NDArray[np.bool_]:
         """(h, w) pixels of a level that the target covers after a motion (5,): surely, or possibly."""
@@ -208,10 +225,15 @@ class Fit:
         index, depth, inside = flat(target.hull)
         nearest = np.full(number * height * width, np.inf)
         np.minimum.at(nearest, index[inside], depth[inside])
+        # Cells larger than pixels leave holes through which the back would be seen.
+        width_of_cell = target.cell * np.exp(motions[:, 4].max()) * self.K[0, 0] * maps.factor / np.median(depth)
+        if (reach := int(np.ceil(width_of_cell - 0.2))) > 1:
+            stack = nearest.reshape(number * height, width).astype(np.float32)
+            nearest = np.asarray(cv2.erode(stack, np.ones((reach, reach), np.uint8))).astype(np.float64).ravel()
         owner = np.zeros(0, dtype=np.int64)
         if number == 1:
             owner = np.full(height * width, -1)
-            first = inside[0] & (depth[0] <= nearest[index[0]])
+            first = inside[0] & (depth[0] <= nearest[index[0]] + 0.6 * target.cell * np.exp(motions[0, 4]))
             owner[index[0][first]] = np.flatnonzero(first)
         at, near, within = flat(target.points[:count])
         shown = within & (near <= nearest[at] + 2.0 * target.cell * np.exp(motions[:, 4:]))

@@ -14,7 +14,7 @@ from gsi_metrics.perception.observing import reencoded
 from gsi_metrics.perception.registration.evidence import Evidence, Reference, cost, gather, reference
 from gsi_metrics.perception.registration.fit import Fit, Surface
 from gsi_metrics.perception.registration.others import others
-from gsi_metrics.perception.registration.search import Found, differ, refine, search, wrapped
+from gsi_metrics.perception.registration.search import Found, differ, refine, search, still, wrapped
 from gsi_metrics.perception.registration.surroundings import Ground, heights
 from gsi_metrics.perception.registration.target import Target, lift_target
 from gsi_metrics.sample import Array, Picture, Sample
@@ -25,6 +25,8 @@ OBSERVER = "registration-1"
 # it, and the mean cost of its colours. In a picture that shares little with the source, chance finds a fit somewhere:
 # there the colours must agree better.
 GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
+# Below this share of known surface it is judged by what it explains in all, as a share of its size.
+UNSEEN, FILLED = 0.2, 0.25
 # A copy must agree better than the target itself.
 COPY = 0.45
 # Contrast with the empty scene below which a pixel of the old place says nothing.
@@ -115,6 +117,9 @@ def _look(fit: Fit, motion: Array) -> Surface:
 def _seen(fit: Fit, item: Found, loss: float = LOSS) -> bool:
     """Whether the target is really there."""
     surface = _look(fit, item.motion)
+    if surface.shown[0] < UNSEEN * fit.target.count:
+        # It shows a side that nobody saw: then all there is to go by is that it fills its outline with its colours.
+        return item.value > FILLED and fit.evidence.unchanged > STRANGE
     if item.value < GAINED or surface.gain[0] < EXPLAINED * surface.shown[0]:
         return False
     return bool(surface.loss[0] < (loss if fit.evidence.unchanged > STRANGE else LOSS_STRANGE))
@@ -126,6 +131,8 @@ def _choose(fit: Fit, ranked: list[Found]) -> tuple[Found | None, list[Found]]:
     If it is seen where it was and elsewhere too, the one elsewhere is what the editor made.
     """
     seen: list[Found] = []
+    if not any(_at_home(fit, item.motion) for item in ranked):
+        ranked = [*ranked, still(fit)]
     for item in ranked:
         if _seen(fit, item, COPY if seen else LOSS) and not any(_overlap(fit, item, other) for other in seen):
             seen.append(item)
@@ -190,10 +197,20 @@ def _confidence(sample: Sample, fit: Fit, best: Found, surface: Surface, rivals:
     explained = float(np.clip(surface.gain[0] / surface.shown[0] / 0.5, 0, 1))
     alike = float(np.clip((LOSS - surface.loss[0]) / 0.3, 0, 1))
     large = fit.target.count / (fit.target.count + 60.0)
-    margins = [best.value - item.value for item in rivals if differ(fit, item.motion, best.motion)]
+    margins = [best.value - item.value for item in rivals if _rival(fit, item.motion, best.motion)]
     unique = float(np.clip(min(margins, default=1.0) / (0.1 * max(best.value, 1e-6)), 0, 1))
+    unique *= float(np.clip(surface.shown[0] / (0.4 * fit.target.count), 0.2, 1))
     known = (1.0 if sample.exact_depth else 0.7) * (1.0 if sample.background is not None else 0.8)
     return known * large * (explained * alike) ** 0.5 * (0.4 + 0.6 * unique)
+
+
+def _rival(fit: Fit, one: Array, other: Array) -> bool:
+    """Whether two motions are different answers."""
+    return bool(
+        np.linalg.norm(one[:3] - other[:3]) > max(0.03, 0.5 * fit.target.radius)
+        or abs(wrapped(one[3:4] - other[3], fit.target.symmetry)[0]) > np.radians(20)
+        or abs(one[4] - other[4]) > 0.2
+    )
 
 
 def _confidence_gone(sample: Sample, known: Reference, target: Target) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_metrics.perception.registration.fit import Fit
+from gsi_metrics.perception.registration.fit import Fit, Side
 from gsi_metrics.perception.registration.surroundings import Ground
 from gsi_metrics.sample import Array
 
@@ -26,10 +26,16 @@ UNITS = np.array([0.01, 0.01, 0.01, 0.08, 0.04])
 # Price of every freedom that is used, as a share of the object's pixels, and how soon it is paid: an object is taken
 # to keep its height, its yaw and its size unless the picture says otherwise.
 HEIGHT, YAW, SIZE = (0.012, 0.01), (0.006, np.radians(4)), (0.006, 0.03)
-# Freedoms of an edit, fewest first: place; place and size; place and turn; all of them, height too.
-FREEDOMS = tuple(np.array(row, dtype=bool) for row in ((1, 1, 0, 0, 0), (1, 1, 0, 0, 1), (1, 1, 0, 1, 0), (1,) * 5))
+# Freedoms of an edit, fewest first: none; a turn or a scaling where it stands; another place, with either; all of
+# them, height too.
+FREEDOMS = tuple(
+    np.array([int(digit) for digit in row], dtype=bool)
+    for row in ("00000", "00010", "00001", "11000", "11001", "11010", "11111")
+)
+# How far from the motion for which a view was drawn it still holds: radians, log scale.
+VALID = np.array([0.35, 0.3])
 # What more freedom must gain to be believed, as a share of the gain.
-WORTH = 0.012
+WORTH = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +75,19 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
     rough.sort(key=lambda item: -item.value)
     ends = [refine(fit, ground, item, 1, 500, 70) for item in _shortened(rough)]
     ends.sort(key=lambda item: -item.value)
-    best = [ends[index] for index in _differing(fit, [item.motion for item in ends])][:keep]
-    fine = [refine(fit, ground, item, 0, 1000, 120) for item in best]
+    different = [ends[index] for index in _differing(fit, [item.motion for item in ends])]
+    # The best of other places comes along even where the best place has many good answers: it may be a copy.
+    elsewhere = [item for item in different[1:] if _distance(fit, item.motion, different[0].motion) > 0.7][:1]
+    chosen = [different[0], *elsewhere, *(item for item in different[1:] if item not in elsewhere)][:keep]
+    fine = [refine(fit, ground, item, 0, 1000, 120) for item in chosen]
     fine.sort(key=lambda item: -item.value)
     return [plainest(fit, ground, fine[0]), *fine[1:]]
+
+
+def _distance(fit: Fit, one: Array, other: Array) -> float:
+    """How far apart two motions show the object, in widths of its image."""
+    ends = fit.project(fit.place(np.stack([one, other]), np.array([[0, 0, fit.target.lift]])), 1.0)
+    return float(np.hypot(*(np.diff(item[:, 0])[0] for item in ends)) / np.sqrt(fit.target.count))
 
 
 def _shortened(rough: list[Found], most: int = 8) -> list[Found]:
@@ -131,14 +146,9 @@ def _places(fit: Fit, ground: Ground, levels: Sequence[float]) -> list[Array]:
 def _apart(fit: Fit, places: list[Array]) -> list[Array]:
     """Places whose images differ, the first of each kept."""
     kept: list[Array] = []
-    images: list[Array] = []
-    near = 0.15 * np.sqrt(fit.target.count)
     for place in places:
-        column, row = fit.project(fit.place(place[None], np.array([[0, 0, fit.target.lift]])), 1.0)
-        image = np.array([column[0, 0], row[0, 0]])
-        if all(np.linalg.norm(image - other) > near for other in images) or place[3:].any():
+        if place[3:].any() or all(_distance(fit, place, other) > 0.15 for other in kept):
             kept.append(place)
-            images.append(image)
     return kept[: PLACES + 2]
 
 
@@ -160,7 +170,8 @@ def price(fit: Fit, motions: Array, floor: float | None = None) -> Array:
     used = [(wrapped(motions[:, 3], fit.target.symmetry), YAW), (motions[:, 4], SIZE)]
     if floor is not None:
         used.append((motions[:, 2] - floor, HEIGHT))
-    total = 10 * np.maximum(np.abs(motions[:, 4]) - LARGEST, 0)
+    # A large turn shows what was not seen before, which fits too easily.
+    total = 0.03 * np.sin(0.5 * used[0][0]) ** 2 + 10 * np.maximum(np.abs(motions[:, 4]) - LARGEST, 0)
     for value, (amount, soon) in used:
         total += amount * (value / soon) ** 2 / (1 + (value / soon) ** 2)
     return total
@@ -178,39 +189,73 @@ def refine(
     """The best motion near one, by the simplex method; twice, for what is seen of the object follows its turn."""
     from scipy.optimize import minimize
 
-    motion = start.motion.copy()
-    free = free.copy()
-    free[3] &= fit.target.symmetry != 0
+    free = free & np.array([True, True, True, fit.target.symmetry != 0, True])
     units = UNITS[free] * (1.0 if level else 0.4)
-    value = start.value
+    best = Found(start.motion, -np.inf, start.place)
+    motion = start.motion.copy()
     for _ in range(2):
-        side, origin = fit.side(motion, 1), motion.copy()
-        floor = ground.floor(fit.target.anchor + motion[:3]) - fit.target.anchor[2]
-        if not free[2]:
+        origin, floor = motion.copy(), _floor(fit, ground, motion)
+        if free[:2].any() and not free[2]:
             origin[2] = floor
+        side = fit.side(origin, 1)
 
-        def cost(x: Array, origin: Array = origin, side: object = side, floor: float = floor) -> float:
+        def cost(x: Array, origin: Array = origin, side: Side = side, floor: float = floor) -> float:
             tried = origin.copy()
             tried[free] += x
-            gain = float(fit.total(tried[None], level, count, side)[0]) / fit.target.count  # type: ignore[arg-type]
-            return float(price(fit, tried[None], floor)[0]) - gain
+            if abs(tried[4]) > 2 or np.abs(tried[:3]).max() > 20:
+                return 1e3
+            gain = float(fit.total(tried[None], level, count, side)[0]) / fit.target.count
+            # What is in front and what is hidden was drawn for the origin only.
+            far = np.maximum(np.abs(tried - origin)[3:] - VALID, 0).sum()
+            return float(price(fit, tried[None], floor)[0]) + 5 * far - gain
 
         simplex = np.vstack([np.zeros(free.sum()), np.diag(units)])
         options = {"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-5, "fatol": 1e-5}
         found = minimize(cost, np.zeros(free.sum()), method="Nelder-Mead", options=options)
-        motion, value = origin.copy(), -float(found.fun)
+        motion = origin.copy()
         motion[free] += found.x
-    motion[3] = wrapped(motion[3:4], fit.target.symmetry)[0]
-    return Found(motion, value, start.place)
+        motion[3] = wrapped(motion[3:4], fit.target.symmetry)[0]
+        value = _value(fit, ground, motion, level, count)
+        if value <= best.value:
+            break
+        best = Found(motion, value, start.place)
+    return best
+
+
+def _floor(fit: Fit, ground: Ground, motion: Array) -> float:
+    return ground.floor(fit.target.anchor + motion[:3]) - fit.target.anchor[2]
+
+
+def _value(fit: Fit, ground: Ground, motion: Array, level: int, count: int) -> float:
+    gain = float(fit.total(motion[None], level, count, fit.side(motion, 1))[0]) / fit.target.count
+    return gain - float(price(fit, motion[None], _floor(fit, ground, motion))[0])
+
+
+def still(fit: Fit) -> Found:
+    """The target where it was."""
+    motion = np.zeros(5)
+    return Found(motion, float(fit.total(motion[None], 0, 1000, fit.side(motion, 1))[0]) / fit.target.count, 0)
 
 
 def plainest(fit: Fit, ground: Ground, best: Found) -> Found:
     """The motion with the fewest freedoms that explains the picture as well as the best one, or nearly."""
+    known = fit.surface(best.motion[None], 0, 1000, fit.side(best.motion, 1).shown).shown[0]
+    # Where little known surface is left to go by, small gains mean less.
+    worth = WORTH * (1 if known > 0.3 * fit.target.count else 2.5) * abs(best.value)
+    near = bool(np.linalg.norm(best.motion[:2]) < 0.5 * fit.target.radius)
     for free in FREEDOMS[:-1]:
+        far = np.abs(best.motion[3:]) > (np.radians(45), 0.35)
+        if (not free[0] and not near) or (far & ~free[3:]).any() or (free[3] and fit.target.symmetry == 0):
+            continue
         motion = best.motion.copy()
         motion[3:][~free[3:]] = 0
-        plain = refine(fit, ground, Found(motion, best.value, best.place), 0, 1000, 50, free)
-        if plain.value > best.value - WORTH * abs(best.value):
+        if not free[0]:
+            motion[:3] = 0
+        if free.any():
+            plain = refine(fit, ground, Found(motion, best.value, best.place), 0, 1000, 50, free)
+        else:
+            plain = Found(motion, _value(fit, ground, motion, 0, 1000), best.place)
+        if plain.value > best.value - worth:
             return plain
     return best
 
