@@ -66,7 +66,7 @@ def _add_score(commands: Any) -> None:
     score.add_argument("--judge-url", help="OpenAI-compatible server of the judge (default: the Hub's providers)")
     score.add_argument("--judge-key", metavar="VARIABLE", help="environment variable that holds the judge's key")
     score.add_argument("--partial", action="store_true", help="leave rows without an edited picture out")
-    score.add_argument("--workers", type=int, help="processes (default: one per core)")
+    score.add_argument("--workers", type=int, help="processes (default: one per core, or 1 where a detector looks)")
     score.set_defaults(run=_score)
 
 
@@ -119,19 +119,22 @@ def _score(options: argparse.Namespace) -> int:
         "cache": options.perception_cache,
     }
     out = options.out or Path("scores", options.edits.resolve().name)
-    summary = score_edits(
-        options.edits,
-        options.data,
-        out=out,
-        config=options.config,
-        split=options.split,
-        protocol=options.protocol,
-        observer=options.perception,
-        options={name: value for name, value in given.items() if value is not None},
-        judge=judge,
-        partial=options.partial,
-        workers=options.workers,
-    )
+    try:
+        summary = score_edits(
+            options.edits,
+            options.data,
+            out=out,
+            config=options.config,
+            split=options.split,
+            protocol=options.protocol,
+            observer=options.perception,
+            options={name: value for name, value in given.items() if value is not None},
+            judge=judge,
+            partial=options.partial,
+            workers=options.workers,
+        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"stopped; the same command goes on where it was ({out})") from stop
     print(_told(summary))
     print(f"\nnext:  gsi-bench report {out}")
     return 1 if summary.problems else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -11,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_context, parent_process
+from types import ModuleType
 
 from gsi_datasets.workers import THREAD_SETTINGS
 from gsi_metrics.rows import Entry
@@ -56,7 +58,7 @@ def _in_processes(batches: Iterator[Batch], settings: Settings, workers: int) ->
                 # Two batches a process: one in work, one at hand; no more rows are held in memory.
                 for batch in islice(batches, 2 * workers - len(under_way)):
                     lost.append(batch)
-                    under_way[pool.submit(_score, batch)] = lost.pop()
+                    under_way[_submit(pool, batch)] = lost.pop()
                 if not under_way:
                     return
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -80,12 +82,26 @@ def _alone(task: Task, settings: Settings) -> Record:
     """Score a task that was under way when a process died, in a process of its own."""
     with _pool(settings, 1) as pool:
         try:
-            return pool.submit(_score, [task]).result()[0]
+            return _submit(pool, [task]).result()[0]
         except BrokenProcessPool:
             row = task.row
             cause = f"{task.path}: the process that scored it died, twice; out of memory?"
             record = unscored(Entry(row["id"], row["scene"], row["operation"]), PROBLEM, cause)
             return record | {"digest": task.digest, "file": task.path.name}
+
+
+def _submit(pool: ProcessPoolExecutor, batch: Batch) -> Future[list[Record]]:
+    """Have a batch scored; the first one starts the processes.
+
+    They would import the caller's script under another name, and run it again where it has no `__main__` guard. They
+    need nothing of it, so it is hidden while they start.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        return pool.submit(_score, batch)
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _pool(settings: Settings, workers: int) -> ProcessPoolExecutor:

@@ -40,6 +40,7 @@ from gsi_metrics.worker import (
 
 
 PROTOCOLS = ("gsi-bench-v1", "gsi-bench-v2")
+DETECTORS = ("open_vocabulary", "external")
 NO_EDIT = "there is no edited picture"
 SECONDS_PER_LINE = 10.0  # in a log, where each turn of the bar is a line
 
@@ -100,7 +101,7 @@ def score_edits(
         options: of the observer, e.g. ``{"path": ...}`` of recorded detections.
         judge: whom to ask about appearance; nobody by default.
         partial: leave rows without an edited picture out, instead of counting them as missing.
-        workers: processes; 1 scores in this process. One per core by default.
+        workers: processes; 1 scores in this process. By default one per core, or 1 where a detector looks.
         progress: show a bar.
 
     Raises:
@@ -118,7 +119,9 @@ def score_edits(
         raise ScoringError(f"no observer named {observer!r}; there are {', '.join(OBSERVERS)}")
     if workers is not None and workers < 1:
         raise ScoringError(f"workers is {workers}; it must be at least 1")
-    workers = workers or os.cpu_count() or 1
+    if workers is None:
+        # A detector would be loaded once for each process; its own threads fill the cores.
+        workers = 1 if observer in DETECTORS else os.cpu_count() or 1
     options = dict(options or {})
     about = {
         "name": edits.resolve().name,

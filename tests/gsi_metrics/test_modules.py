@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +52,7 @@ def pairs(data: Path, edits: Path, column: str = "target_image") -> dict[str, li
 
 
 def load(name: str, **options: Any) -> Any:
-    return gsi_metrics.load(name, **{"perception": "truth", "progress": False, **options})
+    return gsi_metrics.load(name, **{"perception": "truth", "workers": 1, "progress": False, **options})
 
 
 @pytest.mark.parametrize("name", gsi_metrics.MODULES)
@@ -128,6 +131,30 @@ def test_add_batch_by_batch_as_evaluate_does(data: Path, tmp_path: Path) -> None
     for start in (0, 2, 4):
         metric.add_batch(**{key: values[start : start + 2] for key, values in given.items()})
     assert metric.compute()["count"] == 6
+
+
+SCRIPT = """
+import sys
+import gsi_metrics
+
+print("once")
+metric = gsi_metrics.load("spatial_accuracy", data=sys.argv[1], perception="truth", workers=2, cache=sys.argv[3])
+names = sys.argv[4:]
+print(metric.compute(predictions=[f"{sys.argv[2]}/{name}.png" for name in names], references=names)["count"])
+"""
+
+
+@pytest.mark.slow
+def test_a_script_without_a_guard_runs_once(data: Path, tmp_path: Path) -> None:
+    given = pairs(data, tmp_path / "edits")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(data), str(tmp_path / "edits"), str(tmp_path / "cache")]
+    environment = os.environ | {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [*command, *given["references"]], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.stdout.split() == ["once", "6"], done.stderr
 
 
 @needs_weights
