@@ -105,8 +105,8 @@ class Reference:
         mask: (H, W) the target in the source.
         outside: (H, W) what is not the target, a little away from it.
         behind: depth of the empty scene at every level, metres.
-        colours: (h, w, 4) features of the target at every level, spread beyond its outline; and how much those of the
-            source differ from one pixel to the next there, in squared tolerances.
+        colours: (h, w, 4) features of the target at every level, in tolerances, spread beyond its outline; and how
+            much those of the source differ from one pixel to the next there, in squared tolerances.
         palette: colours of the target.
         band_before: half of the range of `before` around every pixel, low and high.
         band_empty: the same of `empty`.
@@ -131,7 +131,7 @@ class Level:
 
     Attributes:
         factor: its pixels per pixel of the source.
-        seen: (h, w, 4) features of the edited picture and the cost of taking it for the empty scene.
+        seen: (h, w, 4) features of the edited picture, in tolerances, and the cost of taking it for the empty scene.
         unknown: (h, w, 2) gain of explaining a pixel by an unseen side of the target; depth of the empty scene.
         colours: (h, w, 4) as in `Reference`.
     """
@@ -198,7 +198,7 @@ def gather(known: Reference, edited: Picture) -> Evidence:
     unknown = np.maximum(change - foreign, 0) * np.float32(UNSEEN) - np.float32(EMPTY) * (1 - change)
     levels = []
     for factor, behind, colours in zip(known.sizes, known.behind, known.colours, strict=True):
-        both = np.dstack([shrunk(seen, factor), shrunk(change, factor)])
+        both = np.dstack([shrunk(seen, factor) / TOLERANCE, shrunk(change, factor)])
         levels.append(
             Level(
                 factor,
@@ -248,7 +248,7 @@ def _colours(before: Map, weight: Map, factor: float) -> Map:
     whole = shrunk(before, factor) / TOLERANCE
     steps = [((np.roll(whole, step, axis) - whole) ** 2).sum(axis=-1) for axis in (0, 1) for step in (-1, 1)]
     colours = _spread(shrunk(before * weight[..., None], factor), shrunk(weight, factor))
-    return np.ascontiguousarray(np.dstack([colours, np.mean(steps, axis=0)]), dtype=np.float32)
+    return np.ascontiguousarray(np.dstack([colours / TOLERANCE, np.mean(steps, axis=0)]), dtype=np.float32)
 
 
 def _spread(weighted: Map, weight: Map) -> Map:

@@ -21,8 +21,11 @@ from gsi_metrics.sample import Array, Sample
 
 # Metres by which a point may lie behind the empty scene before it counts as hidden.
 SLACK = 0.012
-# Largest change of log luminance taken for a change of light on the object.
-LIGHT = 0.35
+# Largest change of log luminance taken for a change of light on the object, and what one point may say of it; in the
+# tolerance of luminance, as all features are here.
+LIGHT, LIGHT_EACH = (np.float32(change / TOLERANCE[0]) for change in (0.35, 0.6))
+# How much more log luminance may change on an object that is turned by half a turn.
+TURNED = 1.5
 # Metres in front of the camera nearer than which nothing is placed.
 NEAR = 0.2
 # What a wrong colour costs where a surface is known, against a pixel that is not explained at all.
@@ -59,13 +62,11 @@ class Surface:
         gain: (H,) pixels of the source.
         shown: (H,) pixels that should show it.
         loss: (H,) mean cost of its colours there.
-        light: (H,) change of its log luminance.
     """
 
     gain: Array
     shown: Array
     loss: Array
-    light: Array
 
 
 class Fit:
@@ -82,32 +83,32 @@ class Fit:
         self.colours = []
         for level in evidence.levels:
             # The colour at the centre of the source pixel, at this level's resolution.
-            self.colours.append(_sample(level.colours, (u + 0.5) * level.factor - 0.5, (v + 0.5) * level.factor - 0.5))
-        depth = (target.points + target.anchor) @ self.R[2] + self.t[2]
-        self.depth = depth
+            x, y = (((item + 0.5) * level.factor - 0.5)[None].astype(np.float32) for item in (u, v))
+            self.colours.append(_sample(level.colours, x, y)[0])
+        self.depth = ((target.points + target.anchor) @ self.R[2] + self.t[2]).astype(np.float32)
         local = target.points + target.anchor - self.eye
-        self.cosine = np.maximum(-(target.normals * local).sum(1) / np.linalg.norm(local, axis=1), GRAZING)
+        cosine = -(target.normals * local).sum(1) / np.linalg.norm(local, axis=1)
+        self.steepness = (1 / np.maximum(cosine, GRAZING)).astype(np.float32)
 
     @property
     def eye(self) -> Array:
         """(3,) the camera, world."""
         return -self.R.T @ self.t
 
-    def place(self, motions: Array, points: Array) -> Array:
+    def place(self, motions: Array, points: Array) -> NDArray[np.float32]:
         """(H, N, 3) points (N, 3) around the anchor after motions (H, 5), in the camera's frame."""
-        cos, sin, scale = np.cos(motions[:, 3]), np.sin(motions[:, 3]), np.exp(motions[:, 4])
-        zero, one = np.zeros_like(cos), np.ones_like(cos)
-        turn = np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
-        linear = scale[:, None, None] * (self.R @ turn)
+        linear = np.exp(motions[:, 4])[:, None, None] * (self.R @ _turns(motions[:, 3]))
         offset = (self.target.anchor + motions[:, :3]) @ self.R.T + self.t
-        return points @ linear.transpose(0, 2, 1) + offset[:, None]
+        moved = points.astype(np.float32) @ linear.transpose(0, 2, 1).astype(np.float32)
+        moved += offset[:, None].astype(np.float32)
+        return np.asarray(moved, dtype=np.float32)
 
-    def project(self, placed: Array, factor: float) -> tuple[Array, Array]:
+    def project(self, placed: NDArray[np.float32], factor: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Columns and rows (pixel centres whole) of points in the camera's frame, at a level."""
-        depth = np.maximum(placed[..., 2], 1e-3)
-        column = (self.K[0, 0] * placed[..., 0] / depth + self.K[0, 2]) * factor - 0.5
-        row = (self.K[1, 1] * placed[..., 1] / depth + self.K[1, 2]) * factor - 0.5
-        return column, row
+        near = np.float32(factor) / np.maximum(placed[..., 2], np.float32(1e-3))
+        column = placed[..., 0] * near * np.float32(self.K[0, 0]) + np.float32(self.K[0, 2] * factor - 0.5)
+        row = placed[..., 1] * near * np.float32(self.K[1, 1]) + np.float32(self.K[1, 2] * factor - 0.5)
+        return np.asarray(column, dtype=np.float32), np.asarray(row, dtype=np.float32)
 
     def surface(self, motions: Array, level: int, count: int, shown: Array | None = None) -> Surface:
         """What the known surface gains.
@@ -123,37 +124,38 @@ class Fit:
         count = min(count, len(target.points))
         placed = self.place(motions, target.points[:count])
         column, row = self.project(placed, maps.factor)
-        cos, sin = np.cos(motions[:, 3]), np.sin(motions[:, 3])
-        # Back into the world's axes: the direction towards the camera, seen from each point.
-        toward = -placed @ self.R
-        normals = target.normals[:count]
-        x = cos[:, None] * normals[:, 0] - sin[:, None] * normals[:, 1]
-        y = sin[:, None] * normals[:, 0] + cos[:, None] * normals[:, 1]
-        facing = x * toward[..., 0] + y * toward[..., 1] + normals[:, 2] * toward[..., 2]
-        facing /= np.sqrt((placed**2).sum(axis=-1))
-        growth = np.exp(2 * motions[:, 4])[:, None] * (self.depth[:count] / np.maximum(placed[..., 2], NEAR)) ** 2
-        ratio = np.maximum(facing, 0) / self.cosine[:count]
-        weight = np.where(ratio < STRETCH, ratio, 0) * growth * (target.count / count)
-        if shown is not None:
-            weight = weight * shown[..., :count]
-        seen = _sample(maps.seen, column, row)
-        behind = _sample(maps.unknown, column, row)[..., 1]
+        # Cosine between the normal and the direction to the camera.
+        turned = target.normals[:count].astype(np.float32) @ (
+            (self.R @ _turns(motions[:, 3])).transpose(0, 2, 1).astype(np.float32)
+        )
+        facing = -np.einsum("hnc,hnc->hn", turned, placed)
+        facing /= np.sqrt(np.einsum("hnc,hnc->hn", placed, placed))
+        ratio = np.maximum(facing, 0) * self.steepness[:count]
+        growth = self.depth[:count] / np.maximum(placed[..., 2], np.float32(NEAR))
+        each = (np.exp(2 * motions[:, 4:]) * (target.count / count)).astype(np.float32)
+        weight = ratio * growth * growth * each
+        seen, unknown = _sample(maps.seen, column, row), _sample(maps.unknown, column, row)
         height, width = maps.seen.shape[:2]
         visible = (column > -0.5) & (row > -0.5) & (column < width - 0.5) & (row < height - 0.5)
-        visible &= placed[..., 2] < behind * 1.01 + SLACK
-        weight = np.where(visible, weight, 0)
+        visible &= (placed[..., 2] < unknown[..., 1] * np.float32(1.01) + np.float32(SLACK)) & (ratio < STRETCH)
+        weight *= visible
+        if shown is not None:
+            weight *= shown[..., :count]
         expected = self.colours[level][:count]
         difference = seen[..., :3] - expected[:, :3]
-        total = np.maximum(weight.sum(axis=1), 1e-9)
-        told = weight * (0.1 + seen[..., 3])
-        light = (told * np.clip(difference[..., 0], -0.6, 0.6)).sum(axis=1) / np.maximum(told.sum(axis=1), 1e-9)
-        light = np.clip(light, -LIGHT, LIGHT)
-        difference[..., 0] -= light[:, None]
+        total = np.maximum(weight.sum(axis=1), np.float32(1e-9))
+        told = weight * (np.float32(0.1) + seen[..., 3])
+        step = np.minimum(np.maximum(difference[..., 0], -LIGHT_EACH), LIGHT_EACH)
+        light = (told * step).sum(axis=1) / np.maximum(told.sum(axis=1), np.float32(1e-9))
+        light = np.minimum(np.maximum(light, -LIGHT), LIGHT)
+        # A turned side is lit from another angle.
+        softer = 1 / (1 + TURNED * np.abs(np.sin(0.5 * motions[:, 3:4])))
+        difference[..., 0] = (difference[..., 0] - light[:, None]) * softer.astype(np.float32)
+        squared = np.einsum("hnc,hnc->hn", difference, difference)
         # Where the source changes from pixel to pixel nobody can draw the same again: more is tolerated.
-        squared = ((difference / TOLERANCE) ** 2).sum(axis=-1)
-        loss = squared / (1 + UNSURE * expected[:, 3] + squared)
-        gain = (weight * (seen[..., 3] - MISMATCH * loss)).sum(axis=1)
-        return Surface(gain, total, (weight * loss).sum(axis=1) / total, light)
+        loss = squared / (np.float32(1) + np.float32(UNSURE) * expected[:, 3] + squared)
+        gain = (weight * (seen[..., 3] - np.float32(MISMATCH) * loss)).sum(axis=1)
+        return Surface(*(item.astype(np.float64) for item in (gain, total, (weight * loss).sum(axis=1) / total)))
 
     def side(self, motion: Array, level: int) -> Side:
         """What can be seen of the target from the side that a motion (5,) turns to the camera."""
@@ -161,7 +163,7 @@ class Fit:
         open_to_view = ~drawn.surface[0] & (drawn.nearest[0] < maps.unknown[..., 1] * 1.01 + SLACK)
         cells = drawn.owner[open_to_view.ravel() & (drawn.owner >= 0)]
         cells = cells[:: max(1, len(cells) // 400)]
-        depth = self.place(motion[None], self.target.hull[cells])[0, :, 2]
+        depth = self.place(motion[None], self.target.hull[cells])[0, :, 2].astype(np.float64)
         share = np.full(len(cells), open_to_view.sum() / max(len(cells), 1) * maps.factor**-2)
         return Side(drawn.shown[0], self.target.hull[cells], share, depth, float(motion[4]))
 
@@ -214,7 +216,7 @@ class Fit:
         height, width = maps.seen.shape[:2]
         number = len(motions)
 
-        def flat(points: Array) -> tuple[NDArray[np.int64], Array, NDArray[np.bool_]]:
+        def flat(points: Array) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
             placed = self.place(motions, points)
             column, row = self.project(placed, maps.factor)
             i, j = (np.rint(np.clip(x, -9, 9999)).astype(np.int64) for x in (row, column))
@@ -223,13 +225,13 @@ class Fit:
             return index, placed[..., 2], inside
 
         index, depth, inside = flat(target.hull)
-        nearest = np.full(number * height * width, np.inf)
+        nearest = np.full(number * height * width, np.inf, dtype=np.float32)
         np.minimum.at(nearest, index[inside], depth[inside])
         # Cells larger than pixels leave holes through which the back would be seen.
         width_of_cell = target.cell * np.exp(motions[:, 4].max()) * self.K[0, 0] * maps.factor / np.median(depth)
         if (reach := int(np.ceil(width_of_cell - 0.2))) > 1:
-            stack = nearest.reshape(number * height, width).astype(np.float32)
-            nearest = np.asarray(cv2.erode(stack, np.ones((reach, reach), np.uint8))).astype(np.float64).ravel()
+            stack = nearest.reshape(number * height, width)
+            nearest = np.asarray(cv2.erode(stack, np.ones((reach, reach), np.uint8)), dtype=np.float32).ravel()
         owner = np.zeros(0, dtype=np.int64)
         if number == 1:
             owner = np.full(height * width, -1)
@@ -260,15 +262,21 @@ class _Drawn:
 
     shown: Array
     surface: NDArray[np.bool_]
-    nearest: Array
+    nearest: NDArray[np.float32]
     owner: NDArray[np.int64]
 
 
-def _sample(picture: NDArray[np.float32], column: Array, row: Array) -> NDArray[np.float32]:
-    """Bilinear values of a picture at columns and rows of any shape; the rim is continued."""
+def _turns(yaws: Array) -> Array:
+    """(H, 3, 3) turns about the vertical."""
+    cos, sin, zero, one = np.cos(yaws), np.sin(yaws), np.zeros_like(yaws), np.ones_like(yaws)
+    return np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+
+
+def _sample(
+    picture: NDArray[np.float32], column: NDArray[np.float32], row: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(H, N, C) bilinear values of a picture at columns and rows (H, N); the rim is continued."""
     import cv2
 
-    shape = column.shape
-    x, y = (np.clip(np.atleast_2d(item), -1e4, 1e4).astype(np.float32) for item in (column, row))
-    out = np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32)
-    return out.reshape(*shape, *out.shape[2:])
+    x, y = (np.minimum(np.maximum(item, np.float32(-1e4)), np.float32(1e4)) for item in (column, row))
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.float32)

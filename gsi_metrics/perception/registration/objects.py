@@ -25,10 +25,13 @@ OBSERVER = "registration-1"
 # it, and the mean cost of its colours. In a picture that shares little with the source, chance finds a fit somewhere:
 # there the colours must agree better.
 GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
-# Below this share of known surface it is judged by what it explains in all, as a share of its size.
-UNSEEN, FILLED = 0.2, 0.25
+# Where less than this share of its outline is known surface, it is judged by what it explains of the outline in all.
+UNSEEN, FILLED = 0.15, 0.2
 # A copy must agree better than the target itself.
 COPY = 0.45
+# Share of the old place outside the new one from which on it says whether the target left it; and what is left of it
+# to say that it did not.
+LEFT, STILL_THERE = 0.15, 0.3
 # Contrast with the empty scene below which a pixel of the old place says nothing.
 TELLING = 0.15
 
@@ -80,15 +83,20 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
             found=False,
             vacated=_vacated(sample, prepared.known, evidence, None),
             others=beside,
-            confidence=_confidence_gone(sample, prepared.known, target),
+            confidence=_confidence_gone(sample, prepared.known, target, evidence),
             floor=prepared.floor,
         )
-    surface = _look(fit, best.motion)
+    surface, covered = _look(fit, best.motion), _covered(fit, best.motion)
+    vacated = _vacated(sample, prepared.known, evidence, covered)
+    left = (prepared.known.mask & ~covered).sum() > LEFT * prepared.known.mask.sum()
+    if left and vacated < STILL_THERE and not any(_at_home(fit, item.motion) for item in [best, *copies]):
+        # Too much of the old copy is hidden to find it, but what is not hidden shows it.
+        copies = [*copies, still(fit)]
     return Measurement(
         sample.id,
         OBSERVER,
         found=True,
-        vacated=_vacated(sample, prepared.known, evidence, _covered(fit, best.motion)),
+        vacated=vacated,
         transform=_transform(target, best.motion),
         shift=_shift(target, best.motion),
         yaw=float(best.motion[3]),
@@ -117,9 +125,10 @@ def _look(fit: Fit, motion: Array) -> Surface:
 def _seen(fit: Fit, item: Found, loss: float = LOSS) -> bool:
     """Whether the target is really there."""
     surface = _look(fit, item.motion)
-    if surface.shown[0] < UNSEEN * fit.target.count:
+    outline = fit.covered(item.motion, 1, certain=False).sum() * fit.evidence.levels[1].factor ** -2
+    if surface.shown[0] < UNSEEN * outline:
         # It shows a side that nobody saw: then all there is to go by is that it fills its outline with its colours.
-        return item.value > FILLED and fit.evidence.unchanged > STRANGE
+        return bool(item.value * fit.target.count > FILLED * outline and fit.evidence.unchanged > STRANGE)
     if item.value < GAINED or surface.gain[0] < EXPLAINED * surface.shown[0]:
         return False
     return bool(surface.loss[0] < (loss if fit.evidence.unchanged > STRANGE else LOSS_STRANGE))
@@ -166,7 +175,7 @@ def _covered(fit: Fit, motion: Array) -> NDArray[np.bool_]:
 def _vacated(sample: Sample, known: Reference, evidence: Evidence, covered: NDArray[np.bool_] | None) -> float:
     """Share of the place the target left that no longer shows it."""
     place = known.mask
-    if covered is not None and (place & ~covered).sum() > 0.15 * place.sum():
+    if covered is not None and (place & ~covered).sum() > LEFT * place.sum():
         place = place & ~covered
     contrast = cost(known.before - known.empty)
     weight = np.where(place & (contrast > TELLING), contrast, 0)
@@ -213,10 +222,13 @@ def _rival(fit: Fit, one: Array, other: Array) -> bool:
     )
 
 
-def _confidence_gone(sample: Sample, known: Reference, target: Target) -> float:
-    """That an object is gone can be told if it stood out from what is behind it."""
+def _confidence_gone(sample: Sample, known: Reference, target: Target, evidence: Evidence) -> float:
+    """That an object is gone can be told if it stood out from what is behind it, and nothing came that may be it."""
     contrast = float(cost(known.before - known.empty)[known.mask].mean())
     sure = (1.0 if sample.exact_depth else 0.8) * (1.0 if sample.background is not None else 0.8)
+    if evidence.unchanged > STRANGE:
+        # A side of it that nobody saw, in colours that nobody saw, cannot be told from something new.
+        sure *= float(np.clip(1 - 2 * evidence.change[evidence.change > 0.5].sum() / target.count, 0.1, 1))
     return sure * float(np.clip(contrast / 0.5, 0, 1)) * target.count / (target.count + 60.0)
 
 

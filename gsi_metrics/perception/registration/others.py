@@ -16,7 +16,11 @@ FEWEST = 24
 # An object this much like before at its place has not moved by what can be seen.
 IN_PLACE = 0.97
 # How alike a place must look to be where an object went, and how much more than its own place does.
-ALIKE, BETTER = 0.72, 0.1
+ALIKE, BETTER = 0.62, 0.1
+# Sizes at which an object is looked for elsewhere.
+SIZES = (0.8, 0.9, 1.0, 1.12, 1.25)
+# Share of the picture that must look as before for it to show this scene at all.
+SAME_SCENE = 0.4
 # Largest change of log luminance taken for a shadow or its end.
 LIGHT = 0.45
 # Pixels of the source by which an object is looked for around its place before everywhere.
@@ -51,9 +55,9 @@ def _other(sample: Sample, known: Reference, evidence: Evidence, body: Body, pla
     offset, near = _nearby(evidence.edited[window], known.before[window], place[window])
     if near >= ALIKE and near >= present - 0.02:
         return Other(body.id, max(near, present), _metres(sample, body, place, offset))
-    if present >= ALIKE - 0.1:
+    if present >= ALIKE:
         return Other(body.id, present, 0.0)
-    offset, far = _anywhere(known, evidence, place)
+    offset, far = _anywhere(known, evidence, place) if evidence.unchanged > SAME_SCENE else (np.zeros(2), 0.0)
     if far >= ALIKE and far > present + BETTER:
         return Other(body.id, far, _metres(sample, body, place, offset))
     return Other(body.id, present, 0.0 if present >= 0.5 else float("inf"))
@@ -94,35 +98,42 @@ def _nearby(seen: Map, expected: Map, place: NDArray[np.bool_]) -> tuple[Array, 
 
 
 def _anywhere(known: Reference, evidence: Evidence, place: NDArray[np.bool_]) -> tuple[Array, float]:
-    """As `_nearby`, all over the picture at half its resolution; the object's own place is left out."""
-    import cv2
-
+    """As `_nearby`, all over the picture at half its resolution and at several sizes, for what comes nearer grows."""
     level = evidence.levels[1]
-    before = shrunk(known.before, level.factor)
-    mask = shrunk(place.astype(np.float32), level.factor) > 0.6
+    seen = level.seen[..., :3] * TOLERANCE
+    before, mask = shrunk(known.before, level.factor), shrunk(place.astype(np.float32), level.factor) > 0.6
     if mask.sum() < FEWEST // 4:
         return np.zeros(2), 0.0
-    rows, columns = np.nonzero(mask)
-    top, left, bottom, right = rows.min(), columns.min(), rows.max() + 1, columns.max() + 1
-    template, weight = before[top:bottom, left:right] / TOLERANCE, mask[top:bottom, left:right].astype(np.float32)
-    picture = level.seen[..., :3] / TOLERANCE
-    distance = cv2.matchTemplate(
-        np.ascontiguousarray(picture),
-        np.ascontiguousarray(template),
-        cv2.TM_SQDIFF,
-        mask=np.ascontiguousarray(np.repeat(weight[..., None], 3, axis=2)),
-    )
-    best, offset = 0.0, np.zeros(2)
+    window = _window(mask, 0)
+    found = [_matched(before, seen, before[window], mask[window], size) for size in SIZES]
+    middle, best = max(found, key=lambda item: item[1])
+    rows, columns = window
+    home = np.array([columns.start + columns.stop, rows.start + rows.stop]) / 2
+    return (middle - home) / level.factor, best
+
+
+def _matched(before: Map, seen: Map, look: Map, mask: NDArray[np.bool_], size: float) -> tuple[Array, float]:
+    """(2,) column and row of the middle of the place most like a look at some size, and how alike it is."""
+    import cv2
+
+    shape = [max(4, round(side * size)) for side in mask.shape]
+    if shape[0] >= seen.shape[0] or shape[1] >= seen.shape[1]:
+        return np.zeros(2), 0.0
+    look = np.asarray(cv2.resize(look, shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    inside = cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    weight = np.ascontiguousarray(np.repeat(inside[..., None], 3, axis=2).astype(np.float32))
+    picture = np.ascontiguousarray(seen / TOLERANCE)
+    distance = cv2.matchTemplate(picture, np.ascontiguousarray(look / TOLERANCE), cv2.TM_SQDIFF, mask=weight)
+    best, middle = 0.0, np.zeros(2)
     for _ in range(4):
-        row, column = np.unravel_index(int(np.argmin(distance)), distance.shape)
-        patch = level.seen[row : row + bottom - top, column : column + right - left, :3]
-        alike = _alike(patch, before[top:bottom, left:right], weight > 0)
+        row, column = (int(index) for index in np.unravel_index(int(np.argmin(distance)), distance.shape))
+        patch = np.s_[row : row + shape[0], column : column + shape[1]]
+        alike = _alike(seen[patch], look, inside)
         # A twin that was there before is not it.
-        old = before[row : row + bottom - top, column : column + right - left]
-        if alike > best and _alike(old, before[top:bottom, left:right], weight > 0) < alike - BETTER:
-            best, offset = alike, np.array([column - left, row - top]) / level.factor
+        if alike > best and _alike(before[patch], look, inside) < alike - BETTER:
+            best, middle = alike, np.array([column + shape[1] / 2, row + shape[0] / 2])
         distance[max(row - 4, 0) : row + 5, max(column - 4, 0) : column + 5] = np.inf
-    return offset, best
+    return middle, best
 
 
 def _metres(sample: Sample, body: Body, place: NDArray[np.bool_], offset: Array) -> float:

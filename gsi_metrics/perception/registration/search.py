@@ -73,13 +73,15 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
         rows = owner == place
         rough += [Found(*item, place) for item in _distinct(fit, motions[rows], value[rows], EACH)]
     rough.sort(key=lambda item: -item.value)
-    ends = [refine(fit, ground, item, 1, 500, 70) for item in _shortened(rough)]
+    ends = [refine(fit, ground, item, 1, 400, 55, passes=1) for item in _shortened(rough)]
+    ends.sort(key=lambda item: -item.value)
+    ends[:4] = [refine(fit, ground, item, 1, 400, 55, passes=1) for item in ends[:4]]
     ends.sort(key=lambda item: -item.value)
     different = [ends[index] for index in _differing(fit, [item.motion for item in ends])]
     # The best of other places comes along even where the best place has many good answers: it may be a copy.
     elsewhere = [item for item in different[1:] if _distance(fit, item.motion, different[0].motion) > 0.7][:1]
     chosen = [different[0], *elsewhere, *(item for item in different[1:] if item not in elsewhere)][:keep]
-    fine = [refine(fit, ground, item, 0, 1000, 120) for item in chosen]
+    fine = [refine(fit, ground, item, 0, 1000, 90) for item in chosen]
     fine.sort(key=lambda item: -item.value)
     return [plainest(fit, ground, fine[0]), *fine[1:]]
 
@@ -185,15 +187,16 @@ def refine(
     count: int,
     evaluations: int,
     free: NDArray[np.bool_] = FREEDOMS[-1],
+    passes: int = 2,
 ) -> Found:
-    """The best motion near one, by the simplex method; twice, for what is seen of the object follows its turn."""
+    """The best motion near one, by the simplex method; in passes, for what is seen of the object follows its turn."""
     from scipy.optimize import minimize
 
     free = free & np.array([True, True, True, fit.target.symmetry != 0, True])
     units = UNITS[free] * (1.0 if level else 0.4)
     best = Found(start.motion, -np.inf, start.place)
     motion = start.motion.copy()
-    for _ in range(2):
+    for _ in range(passes):
         origin, floor = motion.copy(), _floor(fit, ground, motion)
         if free[:2].any() and not free[2]:
             origin[2] = floor
