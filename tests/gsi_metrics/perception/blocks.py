@@ -51,7 +51,7 @@ def scene() -> dict[int, Body]:
 def moved(body: Body, shift: tuple[float, float], yaw: float = 0.0, scale: float = 1.0) -> Body:
     """The block elsewhere on its support, turned about the vertical and scaled about its base."""
     size = scale * body.size
-    centre = body.centre + [*shift, (size[2] - body.size[2]) / 2]
+    centre = body.centre + np.array([*shift, (size[2] - body.size[2]) / 2])
     return replace(body, centre=centre, size=size, rotation=rotation_z(yaw) @ body.rotation)
 
 
