@@ -80,6 +80,7 @@ def test_mistakes_end_with_one_clear_line(
 def test_the_published_layout_is_scored_by_the_published_protocol(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("torch")
     tree, out = VECTORS / "pipeline", tmp_path / "out"
     arguments = ["score", str(tree / "generated"), "--data", str(tree / "dataset"), "--out", str(out)]
     assert main([*arguments, "--recordings", str(tree / "infer_cache.json")]) == 0
