@@ -96,6 +96,13 @@ def _add_validity(commands: Any) -> None:
     validity.add_argument("--out", type=Path, default=Path("validity"), help="folder (default: %(default)s)")
     validity.add_argument("--count", type=int, default=210, help="triplets (default: %(default)s)")
     validity.add_argument("--workers", type=int, help="processes (default: one per core)")
+    validity.add_argument(
+        "--protocols",
+        nargs="+",
+        choices=("v1", "v2-known", "v2"),
+        default=("v1", "v2-known", "v2"),
+        help="by which to score: v2-known is v2 with an observer that makes no mistake (default: all)",
+    )
     validity.set_defaults(run=_validity)
 
 
@@ -210,7 +217,9 @@ def _validity(options: argparse.Namespace) -> int:
         raise ScoringError(f"{error}; the study needs more packages: pip install 'gsi-bench[v1,sim]'") from error
     config = options.config or only_config(options.data)
     workers = options.workers or os.cpu_count() or 1
-    return validity.run(options.data, config, options.split, options.out, options.count, workers)
+    return validity.run(
+        options.data, config, options.split, options.out, options.count, workers, tuple(options.protocols)
+    )
 
 
 def install_lpips() -> int:

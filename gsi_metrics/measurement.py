@@ -53,7 +53,7 @@ class Measurement:
         observer: who looked, and in which version.
         found: whether the target object is seen anywhere in the edited picture; None for PC.
         vacated: share of the place it left (pixels it covered before and should or does not cover now) that no longer
-            shows it, 0 to 1.
+            shows it, 0 to 1. An observer of pixels says 1 where it left hardly any.
         transform: (4, 4) similarity, world, that carries source points of the target to where they are seen; None if
             it was not found. For PC the camera's rigid motion, as in the row.
         shift: (3,) metres, world, of the middle of the target's box; None like `transform`.

@@ -33,6 +33,7 @@ class Tolerances:
         vacated: share of the place a moved object left that must no longer show it.
         removed: the same for a removed object.
         replaced: share of the way from the looks of a removed object to those of the empty place that must be gone.
+        patch: largest share of its place that one patch quite unlike the true result may take.
         other_shift: metres by which another object may be displaced.
         other_present: how much of another object must still be there.
         other_visibility: share of another object that must be visible before and after for it to be judged.
@@ -51,6 +52,7 @@ class Tolerances:
     vacated: float = 0.5
     removed: float = 0.75
     replaced: float = 0.25
+    patch: float = 0.05
     other_shift: float = 0.03
     other_present: float = 0.5
     other_visibility: float = 0.1

@@ -179,31 +179,49 @@ def _removal(sample: Sample, edited: Picture, measurement: Measurement, toleranc
     """SR: the right object is gone, nothing stands in its place, and nothing else went with it.
 
     SA is the Jaccard index of what was removed and what should have been: the emptied share of the target's place over
-    one and whatever share of other objects is gone.
+    one and whatever share of other objects is gone. A patch of something else there counts as not emptied.
     """
     if measurement.cause is not None:
         return _Verdict(cause=measurement.cause)
     seen = bool(measurement.found) or measurement.duplicates > 0
-    emptied = _emptied(sample, edited)
+    looks = _emptied(sample, edited)
     faults = ["the object is still seen"] if seen else []
     if measurement.vacated < tolerances.removed:
         faults.append(f"only {measurement.vacated:.0%} of its place is free of it")
-    if emptied is not None and emptied < tolerances.replaced:
+    if looks is not None and (looks.emptied < tolerances.replaced or looks.patch > tolerances.patch):
         faults.append("something else stands in its place")
     gone = 0.0 if seen else skill(1 - measurement.vacated, 1.0, 0.1)
-    if emptied is not None:
-        gone *= min(emptied / (2 * tolerances.replaced), 1.0)
+    if looks is not None:
+        gone *= min(looks.emptied / (2 * tolerances.replaced), 1.0) * (1 - looks.patch)
     lost = sum(skill(other.present, 1.0, 0.1) for other in _judged(sample, measurement, tolerances))
     faults += _disturbed(sample, measurement, tolerances)
-    details = {"vacated": measurement.vacated, "emptied": emptied, "others_lost": lost}
+    details = {"vacated": measurement.vacated, "others_lost": lost}
+    if looks is not None:
+        details |= {"emptied": looks.emptied, "patch": looks.patch}
     return _Verdict(sa=gone / (1 + lost), faults=tuple(faults), details=details)
 
 
-def _emptied(sample: Sample, edited: Picture) -> float | None:
-    """How far the target's place went from the object's looks (0) to those of the true result (1).
+@dataclass(frozen=True)
+class _Looks:
+    """What the place of a removed object looks like.
 
-    None where no true result is known, or where it looks so much like the object that nothing can be told.
+    Attributes:
+        emptied: how far it went from the object's looks (0) to those of the true result (1), on average.
+        patch: share of the place that the largest patch quite unlike the true result takes.
     """
+
+    emptied: float
+    patch: float
+
+
+# Agreement with the true result below which a pixel shows something else.
+UNLIKE = 0.3
+
+
+def _emptied(sample: Sample, edited: Picture) -> _Looks | None:
+    """None where no true result is known, or where it looks so much like the object that nothing can be told."""
+    import cv2
+
     if sample.target is None:
         return None
     rules = LocalityRules()
@@ -212,8 +230,17 @@ def _emptied(sample: Sample, edited: Picture) -> float | None:
     if not place.any() or not outside.any():
         return None
     untouched = float(compare(truth, floats(sample.source), place, rules)[0][place].mean())
-    agreement = float(compare(truth, matched(sample, edited, outside, rules), place, rules)[0][place].mean())
-    return None if untouched > 0.8 else min(max((agreement - untouched) / (1 - untouched), 0.0), 1.0)
+    if untouched > 0.8:
+        return None
+    agreement = compare(truth, matched(sample, edited, outside, rules), place, rules)[0]
+    unlike = cv2.morphologyEx(
+        (place & (agreement < UNLIKE)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)
+    )
+    areas = cv2.connectedComponentsWithStats(unlike)[2][1:, cv2.CC_STAT_AREA]
+    return _Looks(
+        emptied=min(max((float(agreement[place].mean()) - untouched) / (1 - untouched), 0.0), 1.0),
+        patch=float(areas.max() / place.sum()) if len(areas) else 0.0,
+    )
 
 
 def _misses(it: Deviation) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_metrics.perception.registration.surroundings import depth_behind, empty_scene
+from gsi_metrics.perception.registration.surroundings import depth_behind, empty_scene, views
 from gsi_metrics.sample import Picture, Sample
 
 
@@ -105,8 +105,8 @@ class Reference:
         mask: (H, W) the target in the source.
         outside: (H, W) what is not the target, a little away from it.
         behind: depth of the empty scene at every level, metres.
-        colours: (h, w, 4) features of the target at every level, in tolerances, spread beyond its outline; and how
-            much those of the source differ from one pixel to the next there, in squared tolerances.
+        colours: for every level, of every view: (h, w, 4) features of the target, in tolerances, spread beyond its
+            outline; and how much the view's differ from one pixel to the next there, in squared tolerances.
         palette: colours of the target.
         band_before: half of the range of `before` around every pixel, low and high.
         band_empty: the same of `empty`.
@@ -119,7 +119,7 @@ class Reference:
     mask: NDArray[np.bool_]
     outside: NDArray[np.bool_]
     behind: tuple[Map, ...]
-    colours: tuple[Map, ...]
+    colours: tuple[tuple[Map, ...], ...]
     palette: Palette
     band_before: tuple[Map, Map]
     band_empty: tuple[Map, Map]
@@ -133,13 +133,13 @@ class Level:
         factor: its pixels per pixel of the source.
         seen: (h, w, 4) features of the edited picture, in tolerances, and the cost of taking it for the empty scene.
         unknown: (h, w, 2) gain of explaining a pixel by an unseen side of the target; depth of the empty scene.
-        colours: (h, w, 4) as in `Reference`.
+        colours: (h, w, 4) of every view, as in `Reference`.
     """
 
     factor: float
     seen: Map
     unknown: Map
-    colours: Map
+    colours: tuple[Map, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +171,10 @@ def reference(sample: Sample, sizes: tuple[float, ...] = (1.0, 0.5, 0.25)) -> Re
     source = smoothed(sample.source)
     before, empty = features(source), features(smoothed(empty_scene(sample, mask)))
     weight, behind = mask.astype(np.float32), depth_behind(sample, mask)
+    looks, masks = [before], [mask]
+    for view in views(sample)[1:]:
+        looks.append(features(smoothed(view.picture)))
+        masks.append(view.ids == sample.target_id)
     return Reference(
         sizes=sizes,
         source=source,
@@ -179,8 +183,11 @@ def reference(sample: Sample, sizes: tuple[float, ...] = (1.0, 0.5, 0.25)) -> Re
         mask=mask,
         outside=~cv2.dilate(weight, np.ones((5, 5), np.uint8)).astype(bool),
         behind=tuple(shrunk(behind, factor) for factor in sizes),
-        colours=tuple(_colours(before, weight, size) for size in sizes),
-        palette=Palette(before[mask]),
+        colours=tuple(
+            tuple(_colours(look, shown.astype(np.float32), size) for look, shown in zip(looks, masks, strict=True))
+            for size in sizes
+        ),
+        palette=Palette(np.concatenate([look[shown] for look, shown in zip(looks, masks, strict=True)])),
         band_before=_band(before),
         band_empty=_band(empty),
     )

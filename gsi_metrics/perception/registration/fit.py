@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_metrics.perception.registration.evidence import TOLERANCE, Evidence
-from gsi_metrics.perception.registration.target import GRAZING, Target
+from gsi_metrics.perception.registration.target import Target
 from gsi_metrics.sample import Array, Sample
 
 
@@ -79,16 +79,13 @@ class Fit:
         self.sample, self.target, self.evidence = sample, target, evidence
         self.R, self.t = sample.source_extrinsics[:3, :3], sample.source_extrinsics[:3, 3]
         self.K = sample.intrinsics
-        u, v = target.pixels.T
-        self.colours = []
-        for level in evidence.levels:
-            # The colour at the centre of the source pixel, at this level's resolution.
-            x, y = (((item + 0.5) * level.factor - 0.5)[None].astype(np.float32) for item in (u, v))
-            self.colours.append(_sample(level.colours, x, y)[0])
-        self.depth = ((target.points + target.anchor) @ self.R[2] + self.t[2]).astype(np.float32)
-        local = target.points + target.anchor - self.eye
-        cosine = -(target.normals * local).sum(1) / np.linalg.norm(local, axis=1)
-        self.steepness = (1 / np.maximum(cosine, GRAZING)).astype(np.float32)
+        # How the surface looked where it was seen, and, where the other view shows it too, how it looked there.
+        self.colours = [_looks(level.colours, level.factor, target.pixels, target.view) for level in evidence.levels]
+        self.twice = target.again[:, 0] >= 0
+        second = np.where(self.twice[:, None], target.again, target.pixels)
+        number = np.where(self.twice, 1 - target.view, target.view)
+        self.others = [_looks(level.colours, level.factor, second, number) for level in evidence.levels]
+        self.revealed = target.view > 0
 
     @property
     def eye(self) -> Array:
@@ -130,9 +127,11 @@ class Fit:
         )
         facing = -np.einsum("hnc,hnc->hn", turned, placed)
         facing /= np.sqrt(np.einsum("hnc,hnc->hn", placed, placed))
-        ratio = np.maximum(facing, 0) * self.steepness[:count]
-        growth = self.depth[:count] / np.maximum(placed[..., 2], np.float32(NEAR))
-        each = (np.exp(2 * motions[:, 4:]) * (target.count / count)).astype(np.float32)
+        ratio = np.maximum(facing, 0) * target.steepness[:count]
+        growth = target.depth[:count] / np.maximum(placed[..., 2], np.float32(NEAR))
+        each = np.exp(2 * (motions[:, 4:].astype(np.float32) - target.grown[:count])) * np.float32(
+            target.known / count
+        )
         weight = ratio * growth * growth * each
         seen, unknown = _sample(maps.seen, column, row), _sample(maps.unknown, column, row)
         height, width = maps.seen.shape[:2]
@@ -141,19 +140,17 @@ class Fit:
         weight *= visible
         if shown is not None:
             weight *= shown[..., :count]
-        expected = self.colours[level][:count]
-        difference = seen[..., :3] - expected[:, :3]
         total = np.maximum(weight.sum(axis=1), np.float32(1e-9))
-        told = weight * (np.float32(0.1) + seen[..., 3])
-        step = np.minimum(np.maximum(difference[..., 0], -LIGHT_EACH), LIGHT_EACH)
-        light = (told * step).sum(axis=1) / np.maximum(told.sum(axis=1), np.float32(1e-9))
-        light = np.minimum(np.maximum(light, -LIGHT), LIGHT)
         # A turned side is lit from another angle.
-        softer = 1 / (1 + TURNED * np.abs(np.sin(0.5 * motions[:, 3:4])))
-        difference[..., 0] = (difference[..., 0] - light[:, None]) * softer.astype(np.float32)
-        squared = np.einsum("hnc,hnc->hn", difference, difference)
-        # Where the source changes from pixel to pixel nobody can draw the same again: more is tolerated.
-        loss = squared / (np.float32(1) + np.float32(UNSURE) * expected[:, 3] + squared)
+        softer = (1 / (1 + TURNED * np.abs(np.sin(0.5 * motions[:, 3:4])))).astype(np.float32)
+        told = weight * (np.float32(0.1) + seen[..., 3])
+        loss = _loss(seen, self.colours[level][:count], told, softer)
+        if self.twice[:count].any():
+            loss = np.minimum(loss, _loss(seen, self.others[level][:count], told, softer))
+        if (revealed := self.revealed[:count]).any():
+            # A side that only the true result shows may be drawn in any of the object's colours, but for less.
+            drawn = (seen[..., 3] - unknown[..., 0]) / np.float32(MISMATCH)
+            loss = np.where(revealed, np.minimum(loss, drawn), loss)
         gain = (weight * (seen[..., 3] - np.float32(MISMATCH) * loss)).sum(axis=1)
         return Surface(*(item.astype(np.float64) for item in (gain, total, (weight * loss).sum(axis=1) / total)))
 
@@ -243,7 +240,7 @@ class Fit:
         covered = np.zeros(number * height * width, dtype=np.uint8)
         covered[at[shown]] = 1
         # Few points leave holes between them: close those.
-        reach = 3 if count > 1.5 * target.count * maps.factor**2 else 5
+        reach = 3 if count > 1.5 * target.known * maps.factor**2 else 5
         grown = cv2.dilate(covered.reshape(number * height, width), np.ones((reach, reach), np.uint8)) > 0
         shape = (number, height, width)
         return _Drawn(shown.astype(np.float64), grown.reshape(shape), nearest.reshape(shape), owner)
@@ -264,6 +261,36 @@ class _Drawn:
     surface: NDArray[np.bool_]
     nearest: NDArray[np.float32]
     owner: NDArray[np.int64]
+
+
+def _looks(
+    colours: tuple[NDArray[np.float32], ...], factor: float, pixels: NDArray[np.int64], view: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(N, 4) colours at the centres of pixels (N, 2) of the views (N,) that showed them, at a level's resolution."""
+    x, y = (((pixels[:, axis] + 0.5) * factor - 0.5)[None].astype(np.float32) for axis in (0, 1))
+    looks = [_sample(item, x, y)[0] for item in colours]
+    return looks[0] if len(looks) == 1 else np.where(view[:, None] == 0, looks[0], looks[1])
+
+
+def _loss(
+    seen: NDArray[np.float32], expected: NDArray[np.float32], told: NDArray[np.float32], softer: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(H, N) cost, 0 to 1, of what is seen (H, N, 4) where (N, 4) is expected, up to one change of light.
+
+    Args:
+        seen: features and cost of the empty scene.
+        expected: features and how much those differ from one pixel to the next.
+        told: (H, N) how much each point says of the light.
+        softer: (H, 1) what a difference of luminance counts.
+    """
+    difference = seen[..., :3] - expected[:, :3]
+    step = np.minimum(np.maximum(difference[..., 0], -LIGHT_EACH), LIGHT_EACH)
+    light = (told * step).sum(axis=1) / np.maximum(told.sum(axis=1), np.float32(1e-9))
+    light = np.minimum(np.maximum(light, -LIGHT), LIGHT)
+    difference[..., 0] = (difference[..., 0] - light[:, None]) * softer
+    squared = np.einsum("hnc,hnc->hn", difference, difference)
+    # Where the source changes from pixel to pixel nobody can draw the same again: more is tolerated.
+    return np.asarray(squared / (np.float32(1) + np.float32(UNSURE) * expected[:, 3] + squared), dtype=np.float32)
 
 
 def _turns(yaws: Array) -> Array:

@@ -20,7 +20,7 @@ from gsi_metrics.perception.registration.target import Target, lift_target
 from gsi_metrics.sample import Array, Picture, Sample
 
 
-OBSERVER = "registration-1"
+OBSERVER = "registration-2"
 # What must be so for the target to count as seen: pixels explained, as a share of its size and of what should show
 # it, and the mean cost of its colours. In a picture that shares little with the source, chance finds a fit somewhere:
 # there the colours must agree better.
@@ -29,21 +29,33 @@ GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
 UNSEEN, FILLED = 0.15, 0.2
 # A copy must agree better than the target itself.
 COPY = 0.45
-# Share of the old place outside the new one from which on it says whether the target left it; and what is left of it
-# to say that it did not.
-LEFT, STILL_THERE = 0.15, 0.3
+# Share of the old place outside the new one below which it says nothing, and from which on it alone can say that the
+# target is still there; and what must be free of it not to say so.
+RIM, LEFT, STILL_THERE = 0.05, 0.15, 0.3
 # Contrast with the empty scene below which a pixel of the old place says nothing.
 TELLING = 0.15
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What is the same for every edited picture of a row."""
+    """What is the same for every edited picture of a row.
+
+    Attributes:
+        known: the scene with and without the target.
+        target: its known surface.
+        ground: heights seen from above.
+        levels: heights at which things may stand, metres, world.
+        untouched: what the re-encoded source shows: what a codec alone changes.
+        likeness: of the target there.
+        floor: what is measured there.
+    """
 
     known: Reference
     target: Target
     ground: Ground
     levels: tuple[float, ...]
+    untouched: Evidence
+    likeness: float
     floor: Floor
 
 
@@ -55,11 +67,13 @@ def prepare(sample: Sample) -> Prepared | None:
     if body is None or target is None:
         return None
     known, ground = reference(sample), Ground(sample, body)
-    fit = Fit(sample, target, gather(known, reencoded(sample.source)))
+    untouched = gather(known, reencoded(sample.source))
+    fit = Fit(sample, target, untouched)
     still = refine(fit, ground, Found(np.zeros(5), 0.0, 0), 0, 1000, 80)
     shift = _shift(target, still.motion)
     floor = Floor(float(np.linalg.norm(shift)), abs(float(still.motion[3])), abs(float(still.motion[4])))
-    return Prepared(known, target, ground, tuple(heights(sample, body)), floor)
+    likeness = 1 - float(_look(fit, np.zeros(5)).loss[0])
+    return Prepared(known, target, ground, tuple(heights(sample, body)), untouched, likeness, floor)
 
 
 def measure_objects(sample: Sample, edited: Picture) -> Measurement:
@@ -75,7 +89,7 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
     hidden = np.zeros(sample.size, dtype=bool)
     for item in [best, *copies] if best is not None else copies:
         hidden |= _covered(fit, item.motion)
-    beside = others(sample, prepared.known, evidence, hidden & ~prepared.known.mask)
+    beside = others(sample, prepared.known, evidence, prepared.untouched, hidden & ~prepared.known.mask)
     if best is None:
         return Measurement(
             sample.id,
@@ -101,7 +115,7 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
         shift=_shift(target, best.motion),
         yaw=float(best.motion[3]),
         scale=float(np.exp(best.motion[4])),
-        likeness=float(np.clip(1 - surface.loss[0], 0, 1)),
+        likeness=float(np.clip((1 - surface.loss[0]) / max(prepared.likeness, 0.1), 0, 1)),
         duplicates=len(copies),
         others=beside,
         confidence=_confidence(sample, fit, best, surface, [item for item in ranked[1:] if item not in copies]),
@@ -173,10 +187,12 @@ def _covered(fit: Fit, motion: Array) -> NDArray[np.bool_]:
 
 
 def _vacated(sample: Sample, known: Reference, evidence: Evidence, covered: NDArray[np.bool_] | None) -> float:
-    """Share of the place the target left that no longer shows it."""
+    """Share of the place the target left that no longer shows it; 1 if it hardly left any that could tell."""
     place = known.mask
-    if covered is not None and (place & ~covered).sum() > LEFT * place.sum():
+    if covered is not None:
         place = place & ~covered
+        if place.sum() < RIM * known.mask.sum():
+            return 1.0
     contrast = cost(known.before - known.empty)
     weight = np.where(place & (contrast > TELLING), contrast, 0)
     if sample.background is None:

@@ -17,6 +17,8 @@ FEWEST = 24
 IN_PLACE = 0.97
 # How alike a place must look to be where an object went, and how much more than its own place does.
 ALIKE, BETTER = 0.62, 0.1
+# Likeness below which even the re-encoded source is no yardstick.
+LEAST = 0.5
 # Sizes at which an object is looked for elsewhere.
 SIZES = (0.8, 0.9, 1.0, 1.12, 1.25)
 # Share of the picture that must look as before for it to show this scene at all.
@@ -27,13 +29,16 @@ LIGHT = 0.45
 NEARBY = 12
 
 
-def others(sample: Sample, known: Reference, evidence: Evidence, hidden: NDArray[np.bool_]) -> tuple[Other, ...]:
+def others(
+    sample: Sample, known: Reference, evidence: Evidence, untouched: Evidence, hidden: NDArray[np.bool_]
+) -> tuple[Other, ...]:
     """Every other movable object of which enough can be seen.
 
     Args:
         sample: the row.
         known: what edited pictures are compared with.
         evidence: of the edited picture.
+        untouched: of the re-encoded source; an object is all there if it looks as much like before as it does there.
         hidden: (H, W) where the target now is, and may hide what was seen.
     """
     found = []
@@ -43,16 +48,21 @@ def others(sample: Sample, known: Reference, evidence: Evidence, hidden: NDArray
             if place.sum() < max(FEWEST, 0.2 * (sample.source_ids == body.id).sum()):
                 found.append(Other(body.id, 1.0, 0.0))
             else:
-                found.append(_other(sample, known, evidence, body, place))
+                usual = max(_alike(untouched.edited, known.before, place), LEAST)
+                found.append(_other(sample, known, evidence, body, place, usual))
     return tuple(found)
 
 
-def _other(sample: Sample, known: Reference, evidence: Evidence, body: Body, place: NDArray[np.bool_]) -> Other:
-    present = max(_alike(evidence.edited, known.before, place), _alike(evidence.edited, known.empty, place))
+def _other(
+    sample: Sample, known: Reference, evidence: Evidence, body: Body, place: NDArray[np.bool_], usual: float
+) -> Other:
+    here = max(_alike(evidence.edited, known.before, place), _alike(evidence.edited, known.empty, place))
+    present = min(here / usual, 1.0)
     if present >= IN_PLACE:
         return Other(body.id, present, 0.0)
     window = _window(place, NEARBY)
     offset, near = _nearby(evidence.edited[window], known.before[window], place[window])
+    near = min(near / usual, 1.0)
     if near >= ALIKE and near >= present - 0.02:
         return Other(body.id, max(near, present), _metres(sample, body, place, offset))
     if present >= ALIKE:

@@ -17,6 +17,8 @@ from gsi_metrics.sample import Array
 SCALES = np.log([0.7, 1.0, 1.4])
 HOME_SCALES = np.log([0.4, 0.5, 0.6, 0.8, 0.9, 1.12, 1.25, 1.6, 1.8, 2.0, 2.4])
 YAW_STEP = np.radians(10)
+# Turns around it that are tried again at a finer resolution.
+NEAR_YAWS = np.radians(np.arange(-14, 15, 2))
 # Places kept from the search over the whole picture, and motions kept at each.
 PLACES, EACH = 6, 4
 # No object is drawn larger or smaller than this ratio.
@@ -25,7 +27,7 @@ LARGEST = np.log(3.0)
 UNITS = np.array([0.01, 0.01, 0.01, 0.08, 0.04])
 # Price of every freedom that is used, as a share of the object's pixels, and how soon it is paid: an object is taken
 # to keep its height, its yaw and its size unless the picture says otherwise.
-HEIGHT, YAW, SIZE = (0.012, 0.01), (0.006, np.radians(4)), (0.006, 0.03)
+HEIGHT, YAW, SIZE = (0.03, 0.015), (0.006, np.radians(4)), (0.006, 0.03)
 # Freedoms of an edit, fewest first: none; a turn or a scaling where it stands; another place, with either; all of
 # them, height too.
 FREEDOMS = tuple(
@@ -73,7 +75,7 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
         rows = owner == place
         rough += [Found(*item, place) for item in _distinct(fit, motions[rows], value[rows], EACH)]
     rough.sort(key=lambda item: -item.value)
-    ends = [refine(fit, ground, item, 1, 400, 55, passes=1) for item in _shortened(rough)]
+    ends = [refine(fit, ground, _turned(fit, item), 1, 400, 55, passes=1) for item in _shortened(rough)]
     ends.sort(key=lambda item: -item.value)
     ends[:4] = [refine(fit, ground, item, 1, 400, 55, passes=1) for item in ends[:4]]
     ends.sort(key=lambda item: -item.value)
@@ -84,6 +86,21 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
     fine = [refine(fit, ground, item, 0, 1000, 90) for item in chosen]
     fine.sort(key=lambda item: -item.value)
     return [plainest(fit, ground, fine[0]), *fine[1:]]
+
+
+def _turned(fit: Fit, start: Found) -> Found:
+    """The same place and size at the best turn within one step of the coarse search.
+
+    A refinement sees the sides that its start shows; what a turn of some degrees uncovers must be drawn.
+    """
+    if fit.target.symmetry == 0:
+        return start
+    motions = np.tile(start.motion, (len(NEAR_YAWS), 1))
+    motions[:, 3] += NEAR_YAWS
+    count = min(len(fit.target.points), 1000)
+    value = fit.scan(motions, 1, count) / fit.target.count - price(fit, motions)
+    best = int(np.argmax(value))
+    return Found(motions[best], float(value[best]), start.place)
 
 
 def _distance(fit: Fit, one: Array, other: Array) -> float:
@@ -194,7 +211,7 @@ def refine(
 
     free = free & np.array([True, True, True, fit.target.symmetry != 0, True])
     units = UNITS[free] * (1.0 if level else 0.4)
-    best = Found(start.motion, -np.inf, start.place)
+    best = Found(start.motion, _value(fit, ground, start.motion, level, count), start.place)
     motion = start.motion.copy()
     for _ in range(passes):
         origin, floor = motion.copy(), _floor(fit, ground, motion)
@@ -219,9 +236,8 @@ def refine(
         motion[free] += found.x
         motion[3] = wrapped(motion[3:4], fit.target.symmetry)[0]
         value = _value(fit, ground, motion, level, count)
-        if value <= best.value:
-            break
-        best = Found(motion, value, start.place)
+        if value > best.value:
+            best = Found(motion, value, start.place)
     return best
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,36 @@ from gsi_metrics.sample import Array, Body, Picture, Sample
 def camera_of(sample: Sample) -> Camera:
     """The source camera."""
     return Camera(sample.intrinsics, sample.source_extrinsics, sample.size[1], sample.size[0])
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture in which the target's looks and shape are known.
+
+    Attributes:
+        picture: (H, W, 3) RGB.
+        depth: (H, W) metres, 0 where nothing is known.
+        ids: (H, W) instance ids.
+        camera: that saw it.
+        carried: (4, 4) similarity, world, from where the target is in the source to where it is here.
+    """
+
+    picture: Picture
+    depth: NDArray[np.float32]
+    ids: NDArray[np.int32]
+    camera: Camera
+    carried: Array
+
+
+def views(sample: Sample) -> list[View]:
+    """The source; and, where a row has one, the true result, which may show sides that the source does not."""
+    found = [View(sample.source, sample.source_depth, sample.source_ids, camera_of(sample), np.eye(4))]
+    if sample.target is None or sample.target_depth is None or sample.target_ids_map is None:
+        return found
+    if sample.transform is not None and sample.operation != "PC":
+        camera = Camera(sample.intrinsics, sample.target_extrinsics, sample.size[1], sample.size[0])
+        found.append(View(sample.target, sample.target_depth, sample.target_ids_map, camera, sample.transform))
+    return found
 
 
 def empty_scene(sample: Sample, mask: NDArray[np.bool_]) -> Picture:

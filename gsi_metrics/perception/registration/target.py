@@ -1,14 +1,15 @@
-"""The target as the source shows it: its visible surface, and the space where its unseen part may be."""
+"""The target as the row shows it: its known surface, and the space where its unseen part may be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_datasets.geometry import depth_to_points
-from gsi_metrics.perception.registration.surroundings import base_height, camera_of
+from gsi_datasets.geometry import depth_to_points, split_similarity
+from gsi_metrics.perception.registration.surroundings import View, base_height, views
 from gsi_metrics.sample import Array, Body, Sample
 
 
@@ -20,19 +21,24 @@ CELLS = 9000
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Points of the target, around the middle of its base.
+    """Points of the target, around the middle of its base, as it stands in the source.
 
     Attributes:
         anchor: (3,) the middle of the base of its box, metres, world.
         lift: metres from there up to the middle of its box.
         symmetry: order of rotational symmetry about the vertical; 0 any angle.
-        points: (N, 3) visible surface in random order, metres, world axes.
-        normals: (N, 3) of the surface, towards the camera.
-        area: (N,) of the surface that each point stands for, square metres.
-        pixels: (N, 2) column and row in the source.
+        points: (N, 3) known surface in random order, metres, world axes.
+        normals: (N, 3) of the surface, towards the camera that saw it.
+        view: (N,) number of the view that saw it: 0 the source, 1 the true result.
+        pixels: (N, 2) column and row there.
+        again: (N, 2) column and row in the other view, where that shows it too; -1 where not.
+        depth: (N,) metres, there.
+        steepness: (N,) 1 over the cosine under which it was seen there.
+        grown: (N,) log scale of the target there.
         hull: (M, 3) centres of the cells that it may fill, for all that was seen.
         cell: their width, metres.
         count: pixels of it in the source.
+        known: pixels that all points stand for, each in its view.
         radius: metres from the vertical through the anchor to its farthest point.
         height: metres.
     """
@@ -42,50 +48,130 @@ class Target:
     symmetry: int
     points: Array
     normals: Array
-    area: Array
+    view: NDArray[np.int64]
     pixels: NDArray[np.int64]
+    again: NDArray[np.int64]
+    depth: NDArray[np.float32]
+    steepness: NDArray[np.float32]
+    grown: NDArray[np.float32]
     hull: Array
     cell: float
     count: int
+    known: int
     radius: float
     height: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Surface:
+    """What one view shows of the target: per pixel (N, ...), points and normals as the target stands in the source."""
+
+    points: Array
+    normals: Array
+    pixels: NDArray[np.int64]
+    again: NDArray[np.int64]
+    depth: Array
+    cosine: Array
+    grown: float
+
+
 def lift_target(sample: Sample, body: Body, most: int = 4000) -> Target | None:
-    """The target's points by the source depth; None if no pixel of it has a depth."""
-    camera, mask = camera_of(sample), sample.source_ids == body.id
-    world = depth_to_points(sample.source_depth, camera)
-    margin = (0.02 if sample.exact_depth else 0.04) + (0.05 if sample.exact_depth else 0.25) * body.size
-    local = (world - body.centre) @ body.rotation
-    rows, columns = np.nonzero(mask & (np.abs(local) <= 0.5 * body.size + margin).all(axis=-1))
-    if not len(rows):
+    """The target's points by the depth of every view; None if no pixel of it has a depth in the source."""
+    seen = views(sample)
+    surfaces = [_surface(sample, body, view) for view in seen]
+    if not len(surfaces[0].points):
         return None
-    normals = _normals(world, mask, camera.position)[rows, columns]
-    points = world[rows, columns]
-    # The depth of the rim may be that of what lies behind; a box of an estimate may be off: the points decide.
-    toward = camera.position - points
-    distance = np.linalg.norm(toward, axis=1)
-    cosine = np.maximum((normals * toward).sum(axis=1) / distance, GRAZING)
-    depth = sample.source_depth[rows, columns].astype(np.float64)
-    area = depth**2 / (sample.intrinsics[0, 0] * sample.intrinsics[1, 1] * cosine)
+    if len(surfaces) > 1:
+        # What both show should count once. The source is taken unless it shows it at less than half the cosine.
+        source, result = surfaces
+        surfaces = [_best(source, seen[1], result, body, 0.5), _best(result, seen[0], source, body, 2.0)]
     base = base_height(body)
     anchor = np.array([body.centre[0], body.centre[1], base])
-    order = np.random.default_rng(0).permutation(len(rows))[:most]
-    hull, cell = _hull(sample, body, camera)
+    numbers = np.repeat(np.arange(len(surfaces)), [len(item.points) for item in surfaces])
+    order = np.random.default_rng(0).permutation(len(numbers))[:most]
+    hull, cell = _hull(sample, body, seen)
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(item, name) for item in surfaces])[order]
+
     return Target(
         anchor=anchor,
         lift=float(body.centre[2] - base),
         symmetry=body.symmetry,
-        points=(points - anchor)[order],
-        normals=normals[order],
-        area=area[order] * len(rows) / len(order),
-        pixels=np.stack([columns, rows], axis=-1)[order],
+        points=joined("points") - anchor,
+        normals=joined("normals"),
+        view=numbers[order],
+        pixels=joined("pixels"),
+        again=joined("again"),
+        depth=joined("depth").astype(np.float32),
+        steepness=(1 / joined("cosine")).astype(np.float32),
+        grown=np.array([item.grown for item in surfaces], dtype=np.float32)[numbers[order]],
         hull=hull - anchor,
         cell=cell,
-        count=int(mask.sum()),
+        count=int((sample.source_ids == body.id).sum()),
+        known=len(numbers),
         radius=0.5 * float(np.hypot(body.size[0], body.size[1])),
         height=2 * float(body.centre[2] - base),
     )
+
+
+def _surface(sample: Sample, body: Body, view: View) -> _Surface:
+    """Every pixel of the target in a view that has a depth near its box."""
+    mask, eye = view.ids == body.id, view.camera.position
+    back = np.linalg.inv(view.carried)
+    scale, rotation, _ = split_similarity(view.carried)
+    there = depth_to_points(view.depth, view.camera)
+    world = there @ back[:3, :3].T + back[:3, 3]
+    margin = (0.02 if sample.exact_depth else 0.04) + (0.05 if sample.exact_depth else 0.25) * body.size
+    local = (world - body.centre) @ body.rotation
+    # The depth of the rim may be that of what lies behind; a box of an estimate may be off: the points decide.
+    rows, columns = np.nonzero(mask & (view.depth > 0) & (np.abs(local) <= 0.5 * body.size + margin).all(axis=-1))
+    if not len(rows):
+        none, nowhere = np.zeros((0, 3)), np.zeros((0, 2), dtype=np.int64)
+        return _Surface(none, none, nowhere, nowhere, np.zeros(0), np.zeros(0), float(np.log(scale)))
+    normals, toward = _normals(there, mask, eye)[rows, columns], eye - there[rows, columns]
+    cosine = np.maximum((normals * toward).sum(axis=1) / np.linalg.norm(toward, axis=1), GRAZING)
+    return _Surface(
+        points=world[rows, columns],
+        normals=normals @ rotation,
+        pixels=np.stack([columns, rows], axis=-1),
+        again=np.full((len(rows), 2), -1),
+        depth=view.depth[rows, columns].astype(np.float64),
+        cosine=cosine,
+        grown=float(np.log(scale)),
+    )
+
+
+def _best(surface: _Surface, other: View, others: _Surface, body: Body, weight: float) -> _Surface:
+    """The points another view does not show, or less well: at a lower cosine times `weight`."""
+    height, width = other.ids.shape
+    cosine = np.zeros((height, width))
+    cosine[others.pixels[:, 1], others.pixels[:, 0]] = others.cosine
+    column, row, depth = _seen_from(other, surface.points)
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    column, row = column.clip(0, width - 1), row.clip(0, height - 1)
+    near = np.abs(depth - other.depth[row, column]) < 0.005 + 0.02 * float(body.size.max())
+    shown = inside & near & (other.ids[row, column] == body.id)
+    keep = ~shown | (weight * cosine[row, column] < surface.cosine)
+    return _Surface(
+        points=surface.points[keep],
+        normals=surface.normals[keep],
+        pixels=surface.pixels[keep],
+        again=np.where(shown[:, None], np.stack([column, row], axis=-1), -1)[keep],
+        depth=surface.depth[keep],
+        cosine=surface.cosine[keep],
+        grown=surface.grown,
+    )
+
+
+def _seen_from(view: View, points: Array) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    """Column, row and depth in a view of (N, 3) world points of the target as it stands in the source."""
+    extrinsics = view.camera.extrinsics
+    moved = points @ view.carried[:3, :3].T + view.carried[:3, 3]
+    local = moved @ extrinsics[:3, :3].T + extrinsics[:3, 3]
+    pixels = local @ view.camera.intrinsics.T / np.maximum(local[:, 2:], 1e-6)
+    column, row = (np.floor(pixels[:, axis]).astype(np.int64) for axis in (0, 1))
+    return column, row, local[:, 2]
 
 
 def _normals(world: Array, mask: NDArray[np.bool_], eye: Array) -> Array:
@@ -120,8 +206,8 @@ def _normals(world: Array, mask: NDArray[np.bool_], eye: Array) -> Array:
     return normals
 
 
-def _hull(sample: Sample, body: Body, camera: object) -> tuple[Array, float]:
-    """Cells of the body's box that the source does not show to be empty: (M, 3) centres, world, and their width."""
+def _hull(sample: Sample, body: Body, seen: list[View]) -> tuple[Array, float]:
+    """Cells of the body's box that no view shows to be empty: (M, 3) centres, world, and their width."""
     intrinsics, extrinsics = sample.intrinsics, sample.source_extrinsics
     size = np.maximum(body.size, 0.004)
     distance = float(np.linalg.norm(extrinsics[:3, :3] @ body.centre + extrinsics[:3, 3]))
@@ -130,17 +216,14 @@ def _hull(sample: Sample, body: Body, camera: object) -> tuple[Array, float]:
     counts = np.maximum(np.round(size / cell).astype(int), 1)
     axes = [((np.arange(count) + 0.5) / count - 0.5) * length for count, length in zip(counts, size, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3) @ body.rotation.T + body.centre
-    local = grid @ extrinsics[:3, :3].T + extrinsics[:3, 3]
-    depth = np.maximum(local[:, 2], 1e-6)
-    columns = np.floor(local[:, 0] / depth * intrinsics[0, 0] + intrinsics[0, 2]).astype(int)
-    rows = np.floor(local[:, 1] / depth * intrinsics[1, 1] + intrinsics[1, 2]).astype(int)
-    height, width = sample.size
-    inside = (columns >= 0) & (rows >= 0) & (columns < width) & (rows < height)
-    rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-    ids, seen = sample.source_ids[rows, columns], sample.source_depth[rows, columns]
     slack = cell if sample.exact_depth else 0.05 * distance
-    behind = depth >= seen - slack
-    movable = {other.id for other in sample.before if other.movable}
-    hidden = (ids != body.id) & np.isin(ids, list(movable)) & behind
-    keep = ~inside | ((ids == body.id) & behind) | hidden
+    movable = [other.id for other in sample.before if other.movable and other.id != body.id]
+    keep = np.ones(len(grid), dtype=bool)
+    for view in seen:
+        column, row, depth = _seen_from(view, grid)
+        height, width = view.ids.shape
+        inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+        column, row = column.clip(0, width - 1), row.clip(0, height - 1)
+        ids, behind = view.ids[row, column], depth >= view.depth[row, column] - slack
+        keep &= ~inside | (((ids == body.id) | np.isin(ids, movable)) & behind)
     return grid[keep], cell
