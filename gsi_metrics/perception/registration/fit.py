@@ -121,13 +121,7 @@ class Fit:
         count = min(count, len(target.points))
         placed = self.place(motions, target.points[:count])
         column, row = self.project(placed, maps.factor)
-        # Cosine between the normal and the direction to the camera.
-        turned = target.normals[:count].astype(np.float32) @ (
-            (self.R @ _turns(motions[:, 3])).transpose(0, 2, 1).astype(np.float32)
-        )
-        facing = -np.einsum("hnc,hnc->hn", turned, placed)
-        facing /= np.sqrt(np.einsum("hnc,hnc->hn", placed, placed))
-        ratio = np.maximum(facing, 0) * target.steepness[:count]
+        ratio = self._stretch(motions, placed)
         growth = target.depth[:count] / np.maximum(placed[..., 2], np.float32(NEAR))
         each = np.exp(2 * (motions[:, 4:].astype(np.float32) - target.grown[:count])) * np.float32(
             target.known / count
@@ -153,6 +147,14 @@ class Fit:
             loss = np.where(revealed, np.minimum(loss, drawn), loss)
         gain = (weight * (seen[..., 3] - np.float32(MISMATCH) * loss)).sum(axis=1)
         return Surface(*(item.astype(np.float64) for item in (gain, total, (weight * loss).sum(axis=1) / total)))
+
+    def _stretch(self, motions: Array, placed: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(H, N) how many times more squarely the camera sees each point (H, N, 3) than when it was seen."""
+        normals = self.target.normals[: placed.shape[1]].astype(np.float32)
+        turned = normals @ (self.R @ _turns(motions[:, 3])).transpose(0, 2, 1).astype(np.float32)
+        facing = -np.einsum("hnc,hnc->hn", turned, placed)
+        facing /= np.sqrt(np.einsum("hnc,hnc->hn", placed, placed))
+        return np.asarray(np.maximum(facing, 0) * self.target.steepness[: placed.shape[1]], dtype=np.float32)
 
     def side(self, motion: Array, level: int) -> Side:
         """What can be seen of the target from the side that a motion (5,) turns to the camera."""
@@ -213,15 +215,14 @@ class Fit:
         height, width = maps.seen.shape[:2]
         number = len(motions)
 
-        def flat(points: Array) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
-            placed = self.place(motions, points)
+        def flat(placed: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
             column, row = self.project(placed, maps.factor)
             i, j = (np.rint(np.clip(x, -9, 9999)).astype(np.int64) for x in (row, column))
             inside = (i >= 0) & (j >= 0) & (i < height) & (j < width)
             index = (np.arange(number)[:, None] * height + i.clip(0, height - 1)) * width + j.clip(0, width - 1)
             return index, placed[..., 2], inside
 
-        index, depth, inside = flat(target.hull)
+        index, depth, inside = flat(self.place(motions, target.hull))
         nearest = np.full(number * height * width, np.inf, dtype=np.float32)
         np.minimum.at(nearest, index[inside], depth[inside])
         # Cells larger than pixels leave holes through which the back would be seen.
@@ -234,11 +235,13 @@ class Fit:
             owner = np.full(height * width, -1)
             first = inside[0] & (depth[0] <= nearest[index[0]] + 0.6 * target.cell * np.exp(motions[0, 4]))
             owner[index[0][first]] = np.flatnonzero(first)
-        at, near, within = flat(target.points[:count])
+        placed = self.place(motions, target.points[:count])
+        at, near, within = flat(placed)
         shown = within & (near <= nearest[at] + 2.0 * target.cell * np.exp(motions[:, 4:]))
         np.minimum.at(nearest, at[shown], near[shown])
         covered = np.zeros(number * height * width, dtype=np.uint8)
-        covered[at[shown]] = 1
+        # What was seen too much from the side is as good as unseen.
+        covered[at[shown & (self._stretch(motions, placed) < STRETCH)]] = 1
         # Few points leave holes between them: close those.
         reach = 3 if count > 1.5 * target.known * maps.factor**2 else 5
         grown = cv2.dilate(covered.reshape(number * height, width), np.ones((reach, reach), np.uint8)) > 0

@@ -14,7 +14,7 @@ from gsi_metrics.perception.observing import reencoded
 from gsi_metrics.perception.registration.evidence import Evidence, Reference, cost, gather, reference
 from gsi_metrics.perception.registration.fit import Fit, Surface
 from gsi_metrics.perception.registration.others import others
-from gsi_metrics.perception.registration.search import Found, differ, refine, search, still, wrapped
+from gsi_metrics.perception.registration.search import Found, differ, refine, search, still, turned, wrapped
 from gsi_metrics.perception.registration.surroundings import Ground, heights
 from gsi_metrics.perception.registration.target import Target, lift_target
 from gsi_metrics.sample import Array, Picture, Sample
@@ -27,6 +27,8 @@ OBSERVER = "registration-2"
 GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
 # Where less than this share of its outline is known surface, it is judged by what it explains of the outline in all.
 UNSEEN, FILLED = 0.15, 0.2
+# Mean cost of its colours below which it is sure to look as in the true result.
+SURE = 0.12
 # A copy must agree better than the target itself.
 COPY = 0.45
 # Share of the old place outside the new one below which it says nothing, and from which on it alone can say that the
@@ -43,6 +45,7 @@ class Prepared:
     Attributes:
         known: the scene with and without the target.
         target: its known surface.
+        alone: what the source alone shows of it; for turns only, else the same.
         ground: heights seen from above.
         levels: heights at which things may stand, metres, world.
         untouched: what the re-encoded source shows: what a codec alone changes.
@@ -52,6 +55,7 @@ class Prepared:
 
     known: Reference
     target: Target
+    alone: Target
     ground: Ground
     levels: tuple[float, ...]
     untouched: Evidence
@@ -64,7 +68,8 @@ def prepare(sample: Sample) -> Prepared | None:
     """Everything about a row; None if the target has no pixel with a depth. Kept for the last rows."""
     body = sample.body(sample.target_id) if sample.target_id is not None else None
     target = lift_target(sample, body) if body is not None else None
-    if body is None or target is None:
+    alone = lift_target(sample, body, alone=True) if body is not None and sample.operation == "OR" else target
+    if body is None or target is None or alone is None:
         return None
     known, ground = reference(sample), Ground(sample, body)
     untouched = gather(known, reencoded(sample.source))
@@ -73,7 +78,7 @@ def prepare(sample: Sample) -> Prepared | None:
     shift = _shift(target, still.motion)
     floor = Floor(float(np.linalg.norm(shift)), abs(float(still.motion[3])), abs(float(still.motion[4])))
     likeness = 1 - float(_look(fit, np.zeros(5)).loss[0])
-    return Prepared(known, target, ground, tuple(heights(sample, body)), untouched, likeness, floor)
+    return Prepared(known, target, alone, ground, tuple(heights(sample, body)), untouched, likeness, floor)
 
 
 def measure_objects(sample: Sample, edited: Picture) -> Measurement:
@@ -83,8 +88,10 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
         return Measurement(sample.id, OBSERVER, cause="no pixel of the target has a depth in the source")
     target = prepared.target
     evidence = gather(prepared.known, edited)
-    fit = Fit(sample, target, evidence)
-    ranked = search(fit, prepared.ground, prepared.levels, _starts(sample, target))
+    fit, starts = Fit(sample, target, evidence), _starts(sample, target)
+    if sample.operation == "OR" and starts and not _as_asked(fit, prepared.ground, starts[0]):
+        fit = Fit(sample, prepared.alone, evidence)
+    ranked = search(fit, prepared.ground, prepared.levels, starts)
     best, copies = _choose(fit, ranked)
     hidden = np.zeros(sample.size, dtype=bool)
     for item in [best, *copies] if best is not None else copies:
@@ -130,6 +137,16 @@ def _starts(sample: Sample, target: Target) -> list[Array]:
     scale, rotation, _ = split_similarity(sample.transform)
     shift = (sample.transform @ np.append(target.anchor, 1))[:3] - target.anchor
     return [np.array([*shift, float(yaw_of(rotation)), np.log(scale)])]
+
+
+def _as_asked(fit: Fit, ground: Ground, motion: Array) -> bool:
+    """Whether the target looks as the true result shows it, or nearly: turned by what was asked, within a few degrees.
+
+    Only then may sides count that the true result alone shows. Among worse fits they would favour what was asked for,
+    for of all other turns less is known.
+    """
+    near = refine(fit, ground, turned(fit, Found(motion, 0.0, 0)), 0, 1000, 90)
+    return bool(_look(fit, near.motion).loss[0] < SURE)
 
 
 def _look(fit: Fit, motion: Array) -> Surface:

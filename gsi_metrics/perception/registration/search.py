@@ -75,7 +75,7 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
         rows = owner == place
         rough += [Found(*item, place) for item in _distinct(fit, motions[rows], value[rows], EACH)]
     rough.sort(key=lambda item: -item.value)
-    ends = [refine(fit, ground, _turned(fit, item), 1, 400, 55, passes=1) for item in _shortened(rough)]
+    ends = [refine(fit, ground, turned(fit, item), 1, 400, 55, passes=1) for item in _shortened(rough)]
     ends.sort(key=lambda item: -item.value)
     ends[:4] = [refine(fit, ground, item, 1, 400, 55, passes=1) for item in ends[:4]]
     ends.sort(key=lambda item: -item.value)
@@ -88,7 +88,7 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
     return [plainest(fit, ground, fine[0]), *fine[1:]]
 
 
-def _turned(fit: Fit, start: Found) -> Found:
+def turned(fit: Fit, start: Found) -> Found:
     """The same place and size at the best turn within one step of the coarse search.
 
     A refinement sees the sides that its start shows; what a turn of some degrees uncovers must be drawn.

@@ -75,10 +75,17 @@ class _Surface:
     grown: float
 
 
-def lift_target(sample: Sample, body: Body, most: int = 4000) -> Target | None:
-    """The target's points by the depth of every view; None if no pixel of it has a depth in the source."""
+def lift_target(sample: Sample, body: Body, most: int = 4000, alone: bool = False) -> Target | None:
+    """The target's points by the depth of every view; None if no pixel of it has a depth in the source.
+
+    Args:
+        sample: the row.
+        body: the target.
+        most: number of points.
+        alone: take the surface from the source alone; the other view then only says where nothing is.
+    """
     seen = views(sample)
-    surfaces = [_surface(sample, body, view) for view in seen]
+    surfaces = [_surface(sample, body, view) for view in seen[: 1 if alone else None]]
     if not len(surfaces[0].points):
         return None
     if len(surfaces) > 1:
