@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +14,7 @@ from gsi_metrics.perception.observing import reencoded
 from gsi_metrics.perception.registration.evidence import Evidence, Reference, cost, gather, reference
 from gsi_metrics.perception.registration.fit import Fit, Surface
 from gsi_metrics.perception.registration.others import others
-from gsi_metrics.perception.registration.search import Found, differ, refine, search, still, turned, wrapped
+from gsi_metrics.perception.registration.search import Found, differ, refine, search, still, valued, wrapped
 from gsi_metrics.perception.registration.surroundings import Ground, heights
 from gsi_metrics.perception.registration.target import Target, lift_target
 from gsi_metrics.sample import Array, Picture, Sample
@@ -27,8 +27,6 @@ OBSERVER = "registration-2"
 GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
 # Where less than this share of its outline is known surface, it is judged by what it explains of the outline in all.
 UNSEEN, FILLED = 0.15, 0.2
-# Mean cost of its colours below which it is sure to look as in the true result.
-SURE = 0.12
 # A copy must agree better than the target itself.
 COPY = 0.45
 # Share of the old place outside the new one below which it says nothing, and from which on it alone can say that the
@@ -88,10 +86,8 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
         return Measurement(sample.id, OBSERVER, cause="no pixel of the target has a depth in the source")
     target = prepared.target
     evidence = gather(prepared.known, edited)
-    fit, starts = Fit(sample, target, evidence), _starts(sample, target)
-    if sample.operation == "OR" and starts and not _as_asked(fit, prepared.ground, starts[0]):
-        fit = Fit(sample, prepared.alone, evidence)
-    ranked = search(fit, prepared.ground, prepared.levels, starts)
+    fit = Fit(sample, target, evidence)
+    ranked = _ranked(sample, prepared, fit)
     best, copies = _choose(fit, ranked)
     hidden = np.zeros(sample.size, dtype=bool)
     for item in [best, *copies] if best is not None else copies:
@@ -139,14 +135,25 @@ def _starts(sample: Sample, target: Target) -> list[Array]:
     return [np.array([*shift, float(yaw_of(rotation)), np.log(scale)])]
 
 
-def _as_asked(fit: Fit, ground: Ground, motion: Array) -> bool:
-    """Whether the target looks as the true result shows it, or nearly: turned by what was asked, within a few degrees.
+def _ranked(sample: Sample, prepared: Prepared, fit: Fit) -> list[Found]:
+    """The best motions that differ, best first.
 
-    Only then may sides count that the true result alone shows. Among worse fits they would favour what was asked for,
-    for of all other turns less is known.
+    Of a turn to what was asked for more is known than of any other, since the true result shows the sides that come to
+    view. So for turns the answers with and without that knowledge are put together and ranked by both.
     """
-    near = refine(fit, ground, turned(fit, Found(motion, 0.0, 0)), 0, 1000, 90)
-    return bool(_look(fit, near.motion).loss[0] < SURE)
+    starts = _starts(sample, prepared.target)
+    found = search(fit, prepared.ground, prepared.levels, starts)
+    if prepared.alone is prepared.target:
+        return found
+    alone = Fit(sample, prepared.alone, fit.evidence)
+    found += search(alone, prepared.ground, prepared.levels, starts)
+    both = [0.5 * (valued(fit, prepared.ground, item) + valued(alone, prepared.ground, item)) for item in found]
+    order = np.argsort(-np.array(both), kind="stable")
+    ranked: list[Found] = []
+    for item in (replace(found[index], value=both[index]) for index in order):
+        if all(differ(fit, item.motion, other.motion) for other in ranked):
+            ranked.append(item)
+    return ranked
 
 
 def _look(fit: Fit, motion: Array) -> Surface:

@@ -250,6 +250,11 @@ def _value(fit: Fit, ground: Ground, motion: Array, level: int, count: int) -> f
     return gain - float(price(fit, motion[None], _floor(fit, ground, motion))[0])
 
 
+def valued(fit: Fit, ground: Ground, found: Found) -> float:
+    """The value of a motion by another fit than it was found with."""
+    return _value(fit, ground, found.motion, 0, 1000)
+
+
 def still(fit: Fit) -> Found:
     """The target where it was."""
     motion = np.zeros(5)
