@@ -1,0 +1,161 @@
+"""BAGEL's autoencoder, which is FLUX.1's: pictures to latents and back, and both ways to name its weights (SPEC 10).
+
+`AutoencoderKL` of diffusers computes the same function under other names. It leaves scale and shift to its users; the
+functions here apply them, so that every latent in this package is a scaled one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from torch import Tensor
+
+from gsi_train.bagel.configuration_bagel import BagelVaeConfig
+
+
+_TO_DIFFUSERS = (
+    (r"^encoder\.down\.(\d+)\.block\.(\d+)\.", r"encoder.down_blocks.\1.resnets.\2."),
+    (r"^encoder\.down\.(\d+)\.downsample\.", r"encoder.down_blocks.\1.downsamplers.0."),
+    (r"^decoder\.up\.(\d+)\.block\.(\d+)\.", r"decoder.up_blocks.\1.resnets.\2."),
+    (r"^decoder\.up\.(\d+)\.upsample\.", r"decoder.up_blocks.\1.upsamplers.0."),
+    (r"\.mid\.block_1\.", r".mid_block.resnets.0."),
+    (r"\.mid\.block_2\.", r".mid_block.resnets.1."),
+    (r"\.mid\.attn_1\.norm\.", r".mid_block.attentions.0.group_norm."),
+    (r"\.mid\.attn_1\.([qkv])\.", r".mid_block.attentions.0.to_\1."),
+    (r"\.mid\.attn_1\.proj_out\.", r".mid_block.attentions.0.to_out.0."),
+    (r"\.nin_shortcut\.", r".conv_shortcut."),
+    (r"^(encoder|decoder)\.norm_out\.", r"\1.conv_norm_out."),
+)
+_TO_FLUX = (
+    (r"^encoder\.down_blocks\.(\d+)\.resnets\.(\d+)\.", r"encoder.down.\1.block.\2."),
+    (r"^encoder\.down_blocks\.(\d+)\.downsamplers\.0\.", r"encoder.down.\1.downsample."),
+    (r"^decoder\.up_blocks\.(\d+)\.resnets\.(\d+)\.", r"decoder.up.\1.block.\2."),
+    (r"^decoder\.up_blocks\.(\d+)\.upsamplers\.0\.", r"decoder.up.\1.upsample."),
+    (r"\.mid_block\.resnets\.0\.", r".mid.block_1."),
+    (r"\.mid_block\.resnets\.1\.", r".mid.block_2."),
+    (r"\.mid_block\.attentions\.0\.group_norm\.", r".mid.attn_1.norm."),
+    (r"\.mid_block\.attentions\.0\.to_([qkv])\.", r".mid.attn_1.\1."),
+    (r"\.mid_block\.attentions\.0\.to_out\.0\.", r".mid.attn_1.proj_out."),
+    (r"\.conv_shortcut\.", r".nin_shortcut."),
+    (r"^(encoder|decoder)\.conv_norm_out\.", r"\1.norm_out."),
+)
+_ATTENTION_MATRIX = re.compile(r"\.mid_block\.attentions\.0\.to_(q|k|v|out\.0)\.weight$")
+
+
+def _renamed(name: str, rules: tuple[tuple[str, str], ...], stages: int) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    # One numbers the decoder's stages by their resolution, the other in the order in which they work.
+    return re.sub(r"^decoder\.(up|up_blocks)\.(\d+)\.", lambda it: f"decoder.{it[1]}.{stages - 1 - int(it[2])}.", name)
+
+
+def diffusers_name(name: str, stages: int) -> str:
+    """What diffusers calls a weight of `ae.safetensors`; `stages` is the number of resolutions."""
+    return _renamed(name, _TO_DIFFUSERS, stages)
+
+
+def flux_name(name: str, stages: int) -> str:
+    """What `ae.safetensors` calls a weight of diffusers; `stages` is the number of resolutions."""
+    return _renamed(name, _TO_FLUX, stages)
+
+
+def to_diffusers(weights: Mapping[str, Tensor], stages: int) -> dict[str, Tensor]:
+    """Weights under FLUX names as diffusers has them; 1x1 kernels of attention become matrices."""
+    named = {diffusers_name(name, stages): weight for name, weight in weights.items()}
+    return {name: weight.flatten(1) if _ATTENTION_MATRIX.search(name) else weight for name, weight in named.items()}
+
+
+def to_flux(weights: Mapping[str, Tensor], stages: int) -> dict[str, Tensor]:
+    """Weights of diffusers as `ae.safetensors` has them."""
+    return {
+        flux_name(name, stages): weight[:, :, None, None] if _ATTENTION_MATRIX.search(name) else weight
+        for name, weight in weights.items()
+    }
+
+
+def config_of(shapes: Mapping[str, tuple[int, ...]]) -> BagelVaeConfig:
+    """The configuration of weights under FLUX names, which come without any.
+
+    Args:
+        shapes: by name of the weight.
+
+    Raises:
+        ValueError: these are no weights of such an autoencoder.
+    """
+    try:
+        base = shapes["encoder.conv_in.weight"][0]
+        stages = 1 + max(int(found[1]) for name in shapes if (found := re.match(r"encoder\.down\.(\d+)\.", name)))
+        blocks = {name for name in shapes if re.match(r"encoder\.down\.0\.block\.\d+\.conv1\.weight", name)}
+        widths = [shapes[f"encoder.down.{stage}.block.0.conv2.weight"][0] for stage in range(stages)]
+        return BagelVaeConfig(
+            in_channels=shapes["encoder.conv_in.weight"][1],
+            base_channels=base,
+            channel_multipliers=[width // base for width in widths],
+            layers_per_block=len(blocks),
+            latent_channels=shapes["decoder.conv_in.weight"][1],
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        raise ValueError(f"no autoencoder under FLUX names: {error}; take ae.safetensors of the checkpoint") from error
+
+
+def new_vae(config: BagelVaeConfig, *, tile: int = 1024) -> AutoencoderKL:
+    """An autoencoder with random weights (on the meta device under `torch.device("meta")`).
+
+    Args:
+        config: what it is made of.
+        tile: pixels; nothing depends on it unless tiling is switched on.
+    """
+    widths = [config.base_channels * factor for factor in config.channel_multipliers]
+    stages = len(widths)
+    facts: dict[str, Any] = {
+        "in_channels": config.in_channels,
+        "out_channels": config.in_channels,
+        "down_block_types": ("DownEncoderBlock2D",) * stages,
+        "up_block_types": ("UpDecoderBlock2D",) * stages,
+        "block_out_channels": widths,
+        "layers_per_block": config.layers_per_block,
+        "latent_channels": config.latent_channels,
+        "norm_num_groups": config.norm_groups,
+        "sample_size": tile,
+        "scaling_factor": config.scaling_factor,
+        "shift_factor": config.shift_factor,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+        "force_upcast": False,
+    }
+    return AutoencoderKL(**facts)
+
+
+@torch.no_grad()
+def encode(
+    vae: AutoencoderKL, pixels: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None
+) -> Tensor:
+    """The latent of pictures of one size.
+
+    Args:
+        vae: the autoencoder.
+        pixels: [n, 3, H, W] in [-1, 1].
+        generator: draw from the posterior with it (on the CPU, so that a seed means the same everywhere).
+        noise: draw with this, [n, channels, H / 8, W / 8].
+
+    Returns:
+        Scaled latents, [n, channels, H / 8, W / 8], float32; of the posterior's mode without `generator` and `noise`.
+    """
+    posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    latent = posterior.mean.float()
+    if generator is not None:
+        noise = torch.randn(latent.shape, generator=generator)
+    if noise is not None:
+        latent = latent + posterior.std.float() * noise.to(latent.device)
+    return vae.config["scaling_factor"] * (latent - vae.config["shift_factor"])
+
+
+@torch.no_grad()
+def decode(vae: AutoencoderKL, latent: Tensor) -> Tensor:
+    """Pictures of scaled latents of one size: [n, channels, h, w] -> [n, 3, 8 h, 8 w], about in [-1, 1]."""
+    latent = latent.float() / vae.config["scaling_factor"] + vae.config["shift_factor"]
+    return vae.decode(latent.to(vae.device, vae.dtype)).sample.float()
