@@ -39,14 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _expected(error: Exception) -> bool:
     """Errors that are the user's to mend: their message says all, a traceback would bury it."""
-    ours = type(error).__module__.startswith(("gsi_datasets", "gsi_metrics"))
+    ours = type(error).__module__.startswith(("gsi_datasets", "gsi_metrics", "gsi_train"))
     return ours and isinstance(error, (ValueError, OSError, RuntimeError))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gsi-bench",
-        description="Verified spatial-editing triplets: make, show and share them, score edits.",
+        description="Verified spatial-editing triplets: make, show and share them, score edits, train on them.",
     )
     parser.add_argument("--version", action="version", version=f"gsi-bench {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="")
@@ -118,8 +118,10 @@ def _parser() -> argparse.ArgumentParser:
 
     # The one place where this package knows of its users: they bring their own commands.
     from gsi_metrics import commands as scoring
+    from gsi_train import commands as training
 
-    scoring.add(commands)
+    conform = scoring.add(commands)
+    training.add(commands, conform)
     return parser
 
 

@@ -14,25 +14,28 @@ SHOWN = 8
 """Problems that are printed; all are in `problems.txt`."""
 
 
-def add(commands: Any) -> None:
+def add(commands: Any) -> Any:
     """Add the sub-commands.
 
     Args:
         commands: what `ArgumentParser.add_subparsers` gave.
+
+    Returns:
+        The sub-commands of `conform`, where other packages add what they can prove.
     """
     _add_score(commands)
     _add_report(commands)
     conform = commands.add_parser(
         "conform",
-        help="prove that the published protocol is reproduced",
-        description="Run recorded cases of the published protocol (*.jsonl.gz, pipeline/) and print every mismatch; "
-        "1 on any.",
+        help="prove that what was published is reproduced",
+        description="Run recorded cases of what was published and print every mismatch; 1 on any.",
     )
     kinds = conform.add_subparsers(title="what to check", metavar="", required=True)
     metrics = kinds.add_parser("metrics", help="the metrics of gsi-bench-v1", description="Check the metrics.")
-    metrics.add_argument("folder", type=Path, help="a folder of recorded cases")
+    metrics.add_argument("folder", type=Path, help="a folder of recorded cases (*.jsonl.gz, pipeline/)")
     metrics.set_defaults(run=_conform)
     _add_validity(commands)
+    return kinds
 
 
 def _add_score(commands: Any) -> None:

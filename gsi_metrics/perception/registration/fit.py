@@ -298,8 +298,12 @@ def _loss(
 
 def _turns(yaws: Array) -> Array:
     """(H, 3, 3) turns about the vertical."""
-    cos, sin, zero, one = np.cos(yaws), np.sin(yaws), np.zeros_like(yaws), np.ones_like(yaws)
-    return np.stack([cos, -sin, zero, sin, cos, zero, zero, zero, one], axis=-1).reshape(-1, 3, 3)
+    turns = np.zeros((len(yaws), 3, 3))
+    turns[:, 0, 0] = turns[:, 1, 1] = np.cos(yaws)
+    turns[:, 1, 0] = np.sin(yaws)
+    turns[:, 0, 1] = -turns[:, 1, 0]
+    turns[:, 2, 2] = 1.0
+    return turns
 
 
 def _sample(

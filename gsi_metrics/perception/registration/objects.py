@@ -14,7 +14,16 @@ from gsi_metrics.perception.observing import reencoded
 from gsi_metrics.perception.registration.evidence import Evidence, Reference, cost, gather, reference
 from gsi_metrics.perception.registration.fit import Fit, Surface
 from gsi_metrics.perception.registration.others import others
-from gsi_metrics.perception.registration.search import Found, differ, refine, search, still, valued, wrapped
+from gsi_metrics.perception.registration.search import (
+    Found,
+    differ,
+    plainest,
+    refine,
+    search,
+    still,
+    valued,
+    wrapped,
+)
 from gsi_metrics.perception.registration.surroundings import Ground, heights
 from gsi_metrics.perception.registration.target import Target, lift_target
 from gsi_metrics.sample import Array, Picture, Sample
@@ -141,16 +150,17 @@ def _ranked(sample: Sample, prepared: Prepared, fit: Fit) -> list[Found]:
     Of a turn to what was asked for more is known than of any other, since the true result shows the sides that come to
     view. So for turns the answers with and without that knowledge are put together and ranked by both.
     """
-    starts = _starts(sample, prepared.target)
-    found = search(fit, prepared.ground, prepared.levels, starts)
+    ground, starts = prepared.ground, _starts(sample, prepared.target)
+    found = search(fit, ground, prepared.levels, starts, 3)
     if prepared.alone is prepared.target:
-        return found
+        return [plainest(fit, ground, found[0]), *found[1:]]
     alone = Fit(sample, prepared.alone, fit.evidence)
-    found += search(alone, prepared.ground, prepared.levels, starts)
-    both = [0.5 * (valued(fit, prepared.ground, item) + valued(alone, prepared.ground, item)) for item in found]
-    order = np.argsort(-np.array(both), kind="stable")
+    seen_alone = search(alone, ground, prepared.levels, starts, 2)
+    found = [plainest(fit, ground, found[0]), *found[1:], plainest(alone, ground, seen_alone[0]), *seen_alone[1:]]
+    both = [0.5 * (valued(fit, ground, item) + valued(alone, ground, item)) for item in found]
     ranked: list[Found] = []
-    for item in (replace(found[index], value=both[index]) for index in order):
+    for index in np.argsort(-np.array(both), kind="stable"):
+        item = replace(found[index], value=both[index])
         if all(differ(fit, item.motion, other.motion) for other in ranked):
             ranked.append(item)
     return ranked

@@ -55,7 +55,7 @@ class Found:
     place: int
 
 
-def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[Array], keep: int = 3) -> list[Found]:
+def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[Array], keep: int) -> list[Found]:
     """The best motions that differ, best first.
 
     Args:
@@ -84,8 +84,7 @@ def search(fit: Fit, ground: Ground, levels: Sequence[float], starts: Sequence[A
     elsewhere = [item for item in different[1:] if _distance(fit, item.motion, different[0].motion) > 0.7][:1]
     chosen = [different[0], *elsewhere, *(item for item in different[1:] if item not in elsewhere)][:keep]
     fine = [refine(fit, ground, item, 0, 1000, 90) for item in chosen]
-    fine.sort(key=lambda item: -item.value)
-    return [plainest(fit, ground, fine[0]), *fine[1:]]
+    return sorted(fine, key=lambda item: -item.value)
 
 
 def turned(fit: Fit, start: Found) -> Found:
@@ -230,7 +229,7 @@ def refine(
             return float(price(fit, tried[None], floor)[0]) + 5 * far - gain
 
         simplex = np.vstack([np.zeros(free.sum()), np.diag(units)])
-        options = {"initial_simplex": simplex, "maxfev": evaluations, "xatol": 1e-5, "fatol": 1e-5}
+        options = {"initial_simplex": simplex, "maxfev": evaluations, "xatol": 2e-4, "fatol": 1e-4}
         found = minimize(cost, np.zeros(free.sum()), method="Nelder-Mead", options=options)
         motion = origin.copy()
         motion[free] += found.x
@@ -276,7 +275,7 @@ def plainest(fit: Fit, ground: Ground, best: Found) -> Found:
         if not free[0]:
             motion[:3] = 0
         if free.any():
-            plain = refine(fit, ground, Found(motion, best.value, best.place), 0, 1000, 50, free)
+            plain = refine(fit, ground, Found(motion, best.value, best.place), 0, 1000, 50, free, passes=1)
         else:
             plain = Found(motion, _value(fit, ground, motion, 0, 1000), best.place)
         if plain.value > best.value - worth:
