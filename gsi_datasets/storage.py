@@ -158,7 +158,7 @@ def storing(path: Path) -> Iterator[None]:
         remedy = "free some space" if full else "make the folder writable"
         raise StorageError(
             f"{path}: cannot be written ({error.strerror or error}); {remedy} or choose another output folder, then "
-            "run the same command again (finished scenes are kept)"
+            "run the same command again (what is finished is kept)"
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Measures an edit from its pixels, by analysis by synthesis and without a detector.
 
-A row knows what the scene looked like and, in metres, where everything was. So the target's visible surface is carried
+A row knows what the scene looked like and, in metres, where everything was. So the target's known surface is carried
 through hypothesised motions - another place, a turn, another size - drawn over the scene without it, and compared with
 the edited picture; the motion that explains most wins. Camera moves are estimated from points of known depth.
 """
@@ -14,8 +14,8 @@ from gsi_metrics.sample import Picture, Sample
 def measure(sample: Sample, edited: Picture) -> Measurement:
     """What happened between a row's source and an edited picture. Deterministic.
 
-    The true result, its depth and its boxes are never looked at; the requested motion is one of the starts of the
-    search, which looks everywhere else as well.
+    The requested motion is one of the starts of the search, which looks everywhere else as well. Of the true result,
+    if the row has one, the looks and the shape of the target are used, carried back to where it stood before.
 
     Args:
         sample: the row.
