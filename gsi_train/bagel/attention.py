@@ -77,11 +77,14 @@ class Layout:
 def allowed(layout: Layout) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
     """The rule, as FlexAttention wants it: (batch, head, query, key) -> may this query look at this key."""
 
+    # Bare tensors, which is what FlexAttention's compiler expects to find in a rule.
+    index, sample, split, two_way, hidden = (getattr(layout, field.name) for field in fields(layout))
+
     def rule(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        one_sample = layout.sample[query] == layout.sample[key]
-        one_split = layout.split[query] == layout.split[key]
-        earlier = layout.index[key] <= layout.index[query]
-        return one_sample & (earlier | (one_split & layout.two_way[query])) & (one_split | ~layout.hidden[key])
+        one_split = split[query] == split[key]
+        earlier = index[key] <= index[query]
+        seen = earlier | (one_split & two_way[query])
+        return (sample[query] == sample[key]) & seen & (one_split | ~hidden[key])
 
     return rule
 
@@ -93,21 +96,20 @@ def dense_mask(layout: Layout) -> Tensor:
     return allowed(layout)(nothing, nothing, everyone[:, None], everyone[None, :])
 
 
+@functools.cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(function)
+
+
 def block_mask(layout: Layout) -> BlockMask:
     """The rule for FlexAttention, which skips blocks of tokens where nothing is allowed."""
     device = layout.index.device
     count = len(layout.index)
     # Uncompiled, all pairs would be in memory at once, several times.
-    create = torch.compile(create_block_mask) if device.type == "cuda" else create_block_mask
+    create: Callable[..., Any] = create_block_mask
+    if device.type == "cuda":
+        create = _compiled(create_block_mask)
     return create(allowed(layout), B=None, H=None, Q_LEN=count, KV_LEN=count, device=device)
-
-
-_flex: Callable[..., Any] = flex_attention
-
-
-@functools.cache
-def _compiled_flex() -> Callable[..., Any]:
-    return torch.compile(flex_attention)
 
 
 class BlockAttention:
@@ -121,8 +123,10 @@ class BlockAttention:
 
     def __call__(self, module: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """See [`SampleAttention`]."""
-        # (On the CPU there is no backward pass, and compiling would take longer than what it saves in a test.)
-        flex = _compiled_flex() if query.is_cuda else _flex
+        # On the CPU, where it has no backward pass, it is for tests: compiling would take longer than it saves.
+        flex: Callable[..., Any] = flex_attention
+        if query.is_cuda:
+            flex = _compiled(flex_attention)
         out = flex(query[None], key[None], value[None], block_mask=self.mask, scale=module.scaling, enable_gqa=True)
         return out[0].transpose(0, 1).flatten(1)
 

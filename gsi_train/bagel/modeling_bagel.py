@@ -281,10 +281,10 @@ class BagelForConditionalGeneration(PreTrainedModel):
         """The rule of SPEC 7 on a pack, as the model's implementation wants it."""
         if self.config._attn_implementation == "flex_attention":
             return BlockAttention(block_mask(pack.layout[pack.order]))
-        parts = []
-        for rows in pack.sample_rows:
-            mask = dense_mask(pack.layout[pack.order[rows]])
-            parts.append(Part(rows, mask))
+        if len(pack.sample_rows) == 1:
+            parts = [Part(None, dense_mask(pack.layout[pack.order]))]
+        else:
+            parts = [Part(rows, dense_mask(pack.layout[pack.order[rows]])) for rows in pack.sample_rows]
         return SampleAttention(parts, str(self.config._attn_implementation))
 
     def new_context(self) -> BagelContext:
@@ -375,7 +375,9 @@ class BagelForConditionalGeneration(PreTrainedModel):
                 past = len(context)
                 layout = Layout.of([past + len(rows)], [past, len(rows)], ["causal", mode])
                 mask = dense_mask(layout.to(self.device))[past:]
-            parts.append(Part(rows, mask, context.keys, context.values))
+            # An empty context is no reason to copy, nor to take its dtype where autocast has chosen another.
+            past_states = (context.keys, context.values) if len(context) else ()
+            parts.append(Part(rows, mask, *past_states))
         # A picture sees all that came before: without a mask SDPA takes its fastest kernels.
         implementation = "eager" if self.config._attn_implementation == "eager" else "sdpa"
         attention = SampleAttention(parts, implementation, keep=keep)
