@@ -319,6 +319,20 @@ def test_an_object_replaced_by_another_is_not_removed() -> None:
     assert scores.sa == pytest.approx(0, abs=0.1)
 
 
+def test_a_small_thing_in_the_place_of_a_large_one_is_no_removal() -> None:
+    sample = fake_sample("SR", 1, size=128)
+    assert sample.target is not None
+    rows, columns = np.nonzero(sample.source_ids == sample.target_id)
+    left = columns < np.quantile(columns, 0.3)
+    replaced = sample.target.copy()
+    replaced[rows[left], columns[left]] = [20, 160, 170]
+    scores = score(sample, replaced, fake_measurement(sample))
+    assert scores.faults == ("something else stands in its place",)
+    assert 0.1 < scores.details["patch"] < 0.4
+    assert scores.details["emptied"] > 0.25  # on average it looks empty
+    assert 0.5 < scores.sa < 0.9  # type: ignore[operator]
+
+
 def test_a_removal_has_no_appearance_and_a_view_no_locality() -> None:
     removal, view = fake_sample("SR", 1), fake_sample("PC", 1)
     assert judge(removal, fake_measurement(removal)).ac is None
