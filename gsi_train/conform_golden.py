@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from torch import Tensor, nn
+from torch import Tensor
 
 from gsi_train.bagel.configuration_bagel import BagelConfig
+from gsi_train.bagel.convert import CheckpointError, load_flux_vae
 from gsi_train.bagel.modeling_bagel import BagelForConditionalGeneration
 from gsi_train.bagel.packing import Item, Text, VaeImage, VitImage, chain_items, edit_items
-from gsi_train.bagel.vae import new_vae, to_diffusers
 from gsi_train.conform import ConformError, read_json, read_tensors
 
 
@@ -49,13 +49,14 @@ class Golden:
         named = {name: list(weight.shape) for name, weight in model.state_dict().items()}
         if named != read_json(folder / "model_keys.json"):
             raise ConformError(f"{folder / 'model_keys.json'}: not the weights that {folder / 'config.json'} asks for")
-        _load(model, weights, folder / "model.safetensors")
-        vae = new_vae(config.vae_config).eval()
-        _load(
-            vae,
-            to_diffusers(read_tensors(folder / "vae.safetensors"), len(config.vae_config.channel_multipliers)),
-            folder / "vae.safetensors",
-        )
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ConformError(f"{folder / 'model.safetensors'}: {error}") from error
+        try:
+            vae = load_flux_vae(folder / "vae.safetensors")
+        except CheckpointError as error:
+            raise ConformError(str(error)) from error
         pictures = read_tensors(folder / "images.safetensors") | read_tensors(folder / "resized.safetensors")
         return cls(folder, facts, model, vae, pictures)
 
@@ -104,13 +105,6 @@ class Golden:
         for items, left_out in zip(batches[batch], dropped, strict=True):
             samples.append([_recorded(item, times, left_out) for item in items])
         return samples
-
-
-def _load(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ConformError(f"{path}: {error}") from error
 
 
 def golden_config(folder: Path) -> BagelConfig:

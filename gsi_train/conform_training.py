@@ -1,4 +1,4 @@
-"""Compares what training computes: the pieces one by one, packs, masks, states, losses and gradients."""
+"""Compares what training computes: resized pictures, single modules, packs, masks, states, losses and gradients."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import warnings
 from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from gsi_train.bagel.attention import Layout, dense_mask
 from gsi_train.bagel.modeling_bagel import BagelOutput
 from gsi_train.bagel.packing import Pack, build_pack, token_estimate
 from gsi_train.bagel.patches import patch_ids, patchify
+from gsi_train.bagel.processing_bagel import ResizeRule
 from gsi_train.bagel.vae import decode, encode
-from gsi_train.conform import EXACT, GRADIENT, LOSS, STATE, VANISHING, Recording
+from gsi_train.conform import EXACT, GRADIENT, LOSS, STATE, VANISHING, Recording, read_json
 from gsi_train.conform_golden import Golden
 
 
@@ -34,6 +37,21 @@ PACK = {
     "ce_loss_weights": "ce_loss_weights",
 }
 """Recorded names of the tensors of a pack, and ours."""
+
+
+def check_resized(golden: Golden, recording: Recording) -> None:
+    """The resize rule: sizes of many pictures, and all values of some."""
+    for row in read_json(golden.folder / "resize_table.json"):
+        rule = ResizeRule(row["max_size"], row["min_size"], row["stride"], row["max_pixels"])
+        width, height = row["in_wh"]
+        size = torch.tensor(rule.size(width, height, row["img_num"]))
+        recording.judge(f"size of {row}", size, torch.tensor(row["out_wh"]), EXACT)
+    for key in recording.tensors:
+        view = next((view for view in golden.facts["transforms"] if key.startswith(f"{view}_")), None)
+        if view is not None:
+            picture = golden.pictures[f"image_{key.removeprefix(f'{view}_')}"]
+            resized = ResizeRule(**golden.facts["transforms"][view]).resize(Image.fromarray(picture.numpy()))
+            recording.compare(key, torch.from_numpy(np.array(resized)), EXACT)
 
 
 @torch.no_grad()
@@ -215,6 +233,7 @@ def _check_gradients(golden: Golden, recording: Recording, norms: dict[str, floa
 
 
 CHECKS: dict[str, Callable[[Golden, Recording], None]] = {
+    "resized": check_resized,
     "modules": check_modules,
     "train_edit": check_training,
     "train_batch": check_training,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from transformers import PretrainedConfig, Qwen2Config, SiglipVisionConfig
+from transformers import AutoConfig, PretrainedConfig, Qwen2Config, SiglipVisionConfig
 from transformers.configuration_utils import SubConfigSpec
 
 
@@ -171,6 +171,9 @@ class BagelConfig(PretrainedConfig):
                     f"{what}: a table of {table} x {table} positions holds pictures of at most {unit * table} pixels "
                     f"a side, not {side}; lower the longest side, or load a checkpoint with a larger table"
                 )
+
+
+AutoConfig.register(BagelConfig.model_type, BagelConfig, exist_ok=True)
 
 
 _NOT_KEPT = ("architectures", "model_type", "qk_norm", "layer_module", "torch_dtype", "rope")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ from gsi_train.bagel.layers import (
 )
 from gsi_train.bagel.packing import Item, Pack, Text, VaeImage, build_pack, position_step
 
+
+_FAULTS = ("missing_keys", "unexpected_keys")
 
 GENERATION_MODULES = ("time_embedder", "vae2llm", "llm2vae")
 """Modules outside the layers that only drawing needs and that learn."""
@@ -135,6 +138,30 @@ class BagelForConditionalGeneration(PreTrainedModel):
             self.llm2vae = nn.Linear(hidden, config.latent_token_size)
             self.latent_pos_embed = BagelPositions(config.max_latent_size, hidden)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: Any,
+        *args: Any,
+        output_loading_info: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """As in transformers, but strict. ([`BagelPipeline.from_pretrained`] also reads the released layout.)
+
+        Raises:
+            ValueError: weights are missing or left over; the message lists them. (RuntimeError: of another shape.)
+        """
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        model, info = loaded
+        wrong = [
+            f"{len(info[kind])} {kind.replace('_', ' ')}: {', '.join(sorted(info[kind]))}"
+            for kind in _FAULTS
+            if info[kind]
+        ]
+        if wrong:
+            raise ValueError(f"{pretrained_model_name_or_path}: not the weights of this model; {'; '.join(wrong)}")
+        return (model, info) if output_loading_info else model
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

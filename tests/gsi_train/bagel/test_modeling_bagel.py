@@ -58,6 +58,14 @@ def test_saved_and_loaded_it_computes_the_same(model: BagelForConditionalGenerat
     assert again(*inputs).loss.equal(model(*inputs).loss)
 
 
+def test_other_weights_are_refused(model: BagelForConditionalGeneration, tmp_path: Path) -> None:
+    weights = model.state_dict()
+    weights["more.weight"] = weights.pop("llm2vae.bias")
+    model.save_pretrained(tmp_path, state_dict=weights)
+    with pytest.raises(ValueError, match=r"1 missing keys: llm2vae.bias; 1 unexpected keys: more.weight"):
+        BagelForConditionalGeneration.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_checkpointing_changes_no_gradient(model: BagelForConditionalGeneration, reentrant: bool) -> None:
     torch.manual_seed(0)
