@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from gsi_train.edit import EditSummary
+
+SHOWN = 8
+"""Problems that are printed."""
 
 
 class MissingPackageError(RuntimeError):
@@ -21,7 +28,37 @@ def add(commands: Any, conform: Any) -> None:
         commands: what `ArgumentParser.add_subparsers` gave.
         conform: the sub-commands of `gsi-bench conform`.
     """
+    _add_edit(commands)
     _add_conform(conform)
+
+
+def _add_edit(commands: Any) -> None:
+    edit = commands.add_parser(
+        "edit",
+        help="edit every row of a data set with a BAGEL",
+        description="Write <id>.png for every row of a data set, edited by its instruction. A killed run goes on "
+        "where it was. Settings that are not given are the checkpoint's (released model: 50 points, text 4, image 2).",
+    )
+    edit.add_argument("--model", required=True, help="folder of a BAGEL (ours or as released), or a Hub repository")
+    edit.add_argument("--data", required=True, help="a built folder, or a name for datasets.load_dataset")
+    edit.add_argument("--config", help="of the data set (default: the only one)")
+    edit.add_argument("--split", default="test", help="of the data set (default: %(default)s)")
+    edit.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    edit.add_argument("--count", type=int, help="only the first rows (default: all)")
+    edit.add_argument("--seed", type=int, default=42, help="of every picture (default: %(default)s)")
+    edit.add_argument("--adapter", type=Path, help="folder of a LoRA adapter")
+    edit.add_argument("--points", type=int, help="of time; one update less than that")
+    edit.add_argument("--text-scale", type=float, help="how strongly the instruction guides")
+    edit.add_argument("--image-scale", type=float, help="how strongly the source guides")
+    edit.add_argument("--renorm", choices=("text_channel", "channel", "global"), help="how guidance is kept in bounds")
+    edit.add_argument("--renorm-min", type=float, help="lower limit of its factor; 1 switches it off")
+    edit.add_argument("--interval", type=float, nargs=2, metavar=("LOW", "HIGH"), help="times at which guidance acts")
+    edit.add_argument("--shift", type=float, help="of times towards noise")
+    edit.add_argument("--sample-latents", action="store_true", default=None, help="draw the source's latents")
+    edit.add_argument("--batch", type=int, default=1, help="pictures in one go (default: %(default)s)")
+    edit.add_argument("--device", help="e.g. cuda:1 (default: a GPU if there is one)")
+    edit.add_argument("--dtype", choices=("bfloat16", "float32"), help="default: bfloat16 on a GPU, else as stored")
+    edit.set_defaults(run=_edit)
 
 
 def _add_conform(conform: Any) -> None:
@@ -33,6 +70,52 @@ def _add_conform(conform: Any) -> None:
     )
     bagel.add_argument("folder", type=Path, help="a folder in the golden format (tests/data/bagel is one)")
     bagel.set_defaults(run=_conform)
+
+
+def _edit(options: argparse.Namespace) -> int:
+    try:
+        import torch
+
+        from gsi_train.bagel.editor import BagelEditor
+        from gsi_train.edit import edit_rows
+    except ImportError as error:
+        raise MissingPackageError(error) from error
+    names = ("points", "text_scale", "image_scale", "renorm", "renorm_min", "interval", "shift", "sample_latents")
+    settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    dtype = getattr(torch, options.dtype) if options.dtype else None
+    editor = BagelEditor(options.model, device=options.device, dtype=dtype, adapter=options.adapter, **settings)
+    try:
+        summary = edit_rows(
+            editor,
+            options.data,
+            options.out,
+            config=options.config,
+            split=options.split,
+            seed=options.seed,
+            count=options.count,
+            together=options.batch,
+        )
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"stopped; the same command goes on where it was ({options.out})") from stop
+    print(_told(summary))
+    config = f" --config {options.config}" if options.config else ""
+    partial = " --partial" if options.count else ""
+    print(f"\nnext:  gsi-bench score {options.out} --data {options.data}{config} --split {options.split}{partial}")
+    return 1 if summary.problems else 0
+
+
+def _told(summary: EditSummary) -> str:
+    """What came of a run of edits, and where it is."""
+    speed = f", {summary.seconds / summary.made:.1f} s each" if summary.made else ""
+    known = f" ({summary.kept} of an earlier run)" if summary.kept else ""
+    lines = [f"edited     {summary.kept + summary.made} of {summary.rows} rows{known}{speed}"]
+    lines.append(f"pictures   {summary.out}")
+    if summary.problems:
+        lines.append(f"\n{len(summary.problems)} problems:")
+        lines += [f"  {text}" for text in summary.problems[:SHOWN]]
+        if len(summary.problems) > SHOWN:
+            lines.append(f"  and {len(summary.problems) - SHOWN} more")
+    return "\n".join(lines)
 
 
 def _conform(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 
@@ -30,9 +30,6 @@ SPECIAL_TOKENS = {
     "end_of_image_token_id": "<|vision_end|>",
 }
 """What a tokenizer must know already, by the name of the id in [`BagelConfig`]."""
-
-# Else AutoTokenizer would wonder about the config.json beside the tokenizer.
-AutoConfig.register(BagelConfig.model_type, BagelConfig, exist_ok=True)
 
 
 class ProcessingError(ValueError):
