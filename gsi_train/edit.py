@@ -113,7 +113,7 @@ def edit_rows(
     try:
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".lock", timeout=0):
-            _claim(out, {"editor": dict(editor.describe()), "seed": seed, "rows": rows.digest, "data": rows.name})
+            _claim(out, {"editor": dict(editor.describe()), "seed": seed, "rows": rows.digest}, rows.name)
             return _edit(editor, rows, ids, out, seed, together, progress)
     except Timeout as error:
         raise EditingError(f"{out}: another run writes to it; choose another folder or wait") from error
@@ -121,23 +121,29 @@ def edit_rows(
         raise EditingError(f"{out}: {error.strerror or error}; choose a folder that can be written") from error
 
 
-def _claim(out: Path, facts: dict[str, Any]) -> None:
-    """Say whose pictures a folder holds; refuse one that holds others."""
+def _claim(out: Path, facts: dict[str, Any], data: str) -> None:
+    """Say whose pictures a folder holds; refuse one that holds others.
+
+    Args:
+        out: the folder.
+        facts: all that decides the pictures.
+        data: whose rows they belong to, to tell.
+    """
     record = out / RECORD
     facts = json.loads(json.dumps(facts))
     if record.is_file():
         try:
             known = json.loads(record.read_text(encoding="utf-8"))
-        except ValueError as error:
+            known = {name: known[name] for name in facts}
+        except (ValueError, KeyError, TypeError) as error:
             raise EditingError(f"{record}: is damaged ({error}); choose another folder") from error
-        known.pop("package", None)
         if known != facts:
             apart = ", ".join(_apart(known, facts))
             raise EditingError(f"{out}: holds the pictures of another run ({apart}); choose another folder")
     elif any(out.glob("*.png")):
         raise EditingError(f"{out}: holds pictures of unknown origin (it has no {RECORD}); choose another folder")
     else:
-        text = json.dumps({**facts, "package": __version__}, indent=2) + "\n"
+        text = json.dumps({**facts, "data": data, "package": __version__}, indent=2) + "\n"
         write_atomically(record, text.encode())
 
 

@@ -53,8 +53,8 @@ class BagelEditor:
         self.settings = replace(self.pipeline.edit_settings, **settings)
         files = [*folder.rglob("*.safetensors"), *(adapter.glob("*.safetensors") if adapter else ())]
         self.about = {
-            "model": str(name_or_path),
-            "adapter": str(adapter) if adapter else None,
+            "model": Path(name_or_path).resolve().name if Path(name_or_path).is_dir() else str(name_or_path),
+            "adapter": adapter.resolve().name if adapter else None,
             "weights": fingerprint(files),
             "dtype": str(self.pipeline.model.dtype).removeprefix("torch."),
             **asdict(self.settings),
