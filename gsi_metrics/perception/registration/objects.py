@@ -36,6 +36,8 @@ OBSERVER = "registration-2"
 GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
 # Where less than this share of its outline is known surface, it is judged by what it explains of the outline in all.
 UNSEEN, FILLED = 0.15, 0.2
+# A turn is told if it explains this share of the target's pixels, or if the colours agree as well as this on average.
+TOLD, AGREED = 0.4, 0.2
 # A copy must agree better than the target itself.
 COPY = 0.45
 # Share of the old place outside the new one below which it says nothing, and from which on it alone can say that the
@@ -113,6 +115,10 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
             floor=prepared.floor,
         )
     surface, covered = _look(fit, best.motion), _covered(fit, best.motion)
+    explained = valued(fit, prepared.ground, best)
+    if sample.operation == "OR" and explained < TOLD and surface.loss[0] > AGREED:
+        cause = "the object is seen, but looks too little as known from any side to tell how it is turned"
+        return Measurement(sample.id, OBSERVER, cause=cause)
     vacated = _vacated(sample, prepared.known, evidence, covered)
     left = (prepared.known.mask & ~covered).sum() > LEFT * prepared.known.mask.sum()
     if left and vacated < STILL_THERE and not any(_at_home(fit, item.motion) for item in [best, *copies]):
