@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 
-NEEDED = ("torch", "transformers", "safetensors")
+NEEDED = ("torch", "transformers", "safetensors", "diffusers", "peft")
 MISSING = [name for name in NEEDED if not find_spec(name)]
 collect_ignore_glob = ["*"] if MISSING else []
 
