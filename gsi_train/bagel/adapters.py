@@ -71,7 +71,7 @@ def load_adapter(model: BagelForConditionalGeneration, folder: Path, *, trainabl
             found = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
         config = LoraConfig.from_pretrained(str(folder))
         config.inference_mode = not trainable
-        config.base_model_name_or_path = model.name_or_path
+        config.base_model_name_or_path = None  # peft fills it in
         adapted = get_peft_model(model, config)
     except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise CheckpointError(f"{folder}: is no adapter of this model ({error}); save it again") from error

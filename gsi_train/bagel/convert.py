@@ -36,8 +36,8 @@ OWN_VAE = Path("vae", "diffusion_pytorch_model.safetensors")
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 SHOWN = 20
 """Names of weights in a message, of each kind of fault."""
-TABLES_APART = 1e-4
-"""By how much a stored table of positions may differ from the computed one, besides the rounding of its type."""
+TABLES_APART = 1e-2
+"""By how much a stored table of positions may differ from the computed one: more than bfloat16 rounds off."""
 
 
 class CheckpointError(ValueError):
@@ -326,7 +326,7 @@ def _check_tables(model: BagelForConditionalGeneration, folder: Path) -> None:
             continue
         stored, table = module.pos_embed, module.table().to(module.pos_embed)
         apart = (stored.float() - table.float()).abs().max().item()
-        if not apart <= max(TABLES_APART, torch.finfo(stored.dtype).eps):
+        if not apart <= TABLES_APART:
             raise CheckpointError(
                 f"{folder}: {name}.pos_embed is no table of positions of {module.side} x {module.side} (off by "
                 f"{apart:.1e}); these weights are damaged or of another model"

@@ -222,6 +222,15 @@ def test_another_type(released: Path) -> None:
     assert all(torch.equal(weight, exact[name].bfloat16()) for name, weight in pipeline.model.state_dict().items())
 
 
+def test_from_half_to_single(released: Path, tmp_path: Path) -> None:
+    half = BagelPipeline.from_pretrained(released, dtype=torch.bfloat16)
+    half.save_pretrained(tmp_path / "half")
+    single = load_model(tmp_path / "half", dtype=torch.float32)
+    stored = half.model.state_dict()
+    assert all(torch.equal(weight, stored[name].float()) for name, weight in single.state_dict().items())
+    assert load_model(tmp_path / "half").dtype == torch.bfloat16
+
+
 def test_training_does_not_touch_the_file(own: Path) -> None:
     model = load_model(own)
     with torch.no_grad():
