@@ -112,7 +112,7 @@ def judge_all(
 
 
 def to_v1_json(verdicts: Iterable[Verdict], dataset: str, model: str) -> list[dict[str, Any]]:
-    """The published file of predictions (SPEC 14): scores of 0 to 10 between delimiters, ``_ERROR_`` without one.
+    """The published file of predictions: scores of 0 to 10 between delimiters, ``_ERROR_`` without one.
 
     Args:
         verdicts: their ids become the index.

@@ -23,7 +23,7 @@ from gsi_metrics.sample import Picture, Sample
 PROMPT = "gsi-bench-judge-1"
 """Version of everything in this file that the judge sees; part of the key of a cached verdict."""
 MOST_PIXELS = 1_500_000
-"""Larger pictures are scaled down (the published judge does the same, SPEC 14)."""
+"""Larger pictures are scaled down (the published judge does the same)."""
 MARGIN = 0.25
 """Of the object's larger side, that a crop shows around it."""
 MOST_BRACES = 64

@@ -3,7 +3,7 @@
 The 3D box is in the frame of the camera (OpenCV axes: x right, y down, z forward; metres). Its own axes are those of
 `gsi_datasets.scene`: z up, front towards -y. Pixels are those of the picture itself, whatever a detector resized it
 to.
-The published seven-number form (SPEC 1, 2 and 13) is converted here and nowhere else.
+The published seven-number form is converted here and nowhere else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gsi_metrics.sample import Array, Picture
 
 
 WORKING_SIDE = 896
-"""Longest side of the picture in whose pixels the published detector reports its 2D boxes (SPEC 8.1, 13)."""
+"""Longest side of the picture in whose pixels the published detector reports its 2D boxes."""
 
 # Columns are the published own axes (x right, y down, z away from the front) in ours (z up, front towards -y).
 _PUBLISHED_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
@@ -128,7 +128,7 @@ class Detection(_Strict):
 
         Args:
             record: with `bbox_3d`, `bbox_2d`, optionally `rotation_matrix`, `label` and `iou_score`. The matrix is the
-                orientation; the yaw counts only where there is none, for it comes from a coarser head (SPEC 13).
+                orientation; the yaw counts only where there is none, for it comes from a coarser head.
             height: of the original picture, pixels.
             width: of the original picture, pixels.
 
@@ -339,7 +339,7 @@ def _working(pixels: Array, height: int, width: int, to: bool) -> tuple[float, .
 
 
 def _yaw_matrix(yaw: float) -> Array:
-    """SPEC 1: turn about the camera's y axis."""
+    """Turn about the camera's y axis."""
     c, s = math.cos(yaw), math.sin(yaw)
     return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
 

@@ -18,7 +18,7 @@ and expect, on standard output or as the body of the answer, one of::
     {"id": 7, "error": "what went wrong"}
 
 The first form is that of `Detection` (pixels of the picture sent, camera frame, own axes with z up); `mask` and
-`yaw_period` may be left out. The second is the published one (SPEC 13: 2D boxes in pixels of the picture with its
+`yaw_period` may be left out. The second is the published one (2D boxes in pixels of the picture with its
 longest side at 896, box axes with y down), as DetAny3D's wrapper gives it. A program answers in the order of the
 questions, writes nothing else to standard output (logs go to standard error), flushes after each line and ends when
 its input ends. Whatever comes back is untrusted and validated: a reply that is not of this form is an error.

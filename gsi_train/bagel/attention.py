@@ -1,4 +1,4 @@
-"""Who may look at whom: one rule, and three ways to compute attention under it (SPEC 7).
+"""Who may look at whom: one rule, and three ways to compute attention under it.
 
 The rule is [`allowed`]; [`dense_mask`] writes it out for SDPA and for eager attention, [`block_mask`] for
 FlexAttention. The tokens may stand in any order, for each carries where it comes from ([`Layout`]).

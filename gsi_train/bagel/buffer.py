@@ -1,4 +1,4 @@
-"""Which samples go into a pack together (SPEC 6), in a way that can stop anywhere and go on exactly there."""
+"""Which samples go into a pack together, in a way that can stop anywhere and go on exactly there."""
 
 from __future__ import annotations
 

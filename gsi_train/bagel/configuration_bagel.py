@@ -115,7 +115,7 @@ class BagelConfig(PretrainedConfig):
     def from_released(
         cls, llm: dict[str, Any], vit: dict[str, Any], vae: dict[str, Any] | None = None, **kwargs: Any
     ) -> BagelConfig:
-        """The configuration of a checkpoint in the released layout (SPEC 2).
+        """The configuration of a checkpoint in the released layout.
 
         Args:
             llm: content of `llm_config.json`.

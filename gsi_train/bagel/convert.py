@@ -1,7 +1,7 @@
 """Checkpoints: our own folders and the released layout, read strictly, and the way back to the released layout.
 
 Own: `config.json`, `model.safetensors` (or shards with an index), `vae/`, tokenizer, processor; see [`saving`].
-Released: `llm_config.json`, `vit_config.json`, `ema.safetensors`, `ae.safetensors`, tokenizer (SPEC 2, 10).
+Released: `llm_config.json`, `vit_config.json`, `ema.safetensors`, `ae.safetensors`, tokenizer.
 
 Whatever is missing, left over or of another shape is one error that lists it, raised before any weight is read.
 Nothing is initialised at random first, and what is not needed is never read.
@@ -177,7 +177,7 @@ def load_flux_vae(
 
 
 def released_config(folder: Path, stored: Mapping[str, Stored]) -> BagelConfig:
-    """The configuration of a released folder; the tables of positions say their sizes themselves (SPEC 14)."""
+    """The configuration of a released folder; the tables of positions say their sizes themselves."""
     try:
         config = BagelConfig.from_released(_json(folder / "llm_config.json"), _json(folder / "vit_config.json"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""How BAGEL draws and answers (SPEC 11, 12): contexts, guidance by three branches, Euler steps; text token by token.
+"""How BAGEL draws and answers: contexts, guidance by three branches, Euler steps; text token by token.
 
 Everything here works on tensors; [`pipeline.BagelPipeline`] has pictures and texts.
 """

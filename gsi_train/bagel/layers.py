@@ -1,4 +1,4 @@
-"""The pieces of BAGEL: layers with two experts, the vision tower, time and position (SPEC 1, 3).
+"""The pieces of BAGEL: layers with two experts, the vision tower, time and position.
 
 Tokens of each kind travel in a stream of their own and meet only in attention, so that routing costs nothing: the
 streams are `(generation, understanding)`, each [tokens of that kind, hidden]. Latents go through the generation
@@ -38,7 +38,7 @@ Attend = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 
 
 def _detached(expert: str, freeze_und: bool) -> AbstractContextManager[None]:
-    """What the understanding expert does leaves no trace for gradients where it is frozen (SPEC 8)."""
+    """What the understanding expert does leaves no trace for gradients where it is frozen."""
     return torch.no_grad() if freeze_und and expert == UNDERSTANDING else nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""BAGEL: reads text and pictures, answers in text and draws pictures (SPEC 1, 3, 8, 11; arXiv 2505.14683).
+"""BAGEL: reads text and pictures, answers in text and draws pictures (arXiv 2505.14683).
 
 Training: `model(pack, latents)` reads one packed sequence ([`packing.Pack`]) and gives losses ([`BagelOutput`]).
 
@@ -208,7 +208,7 @@ class BagelForConditionalGeneration(PreTrainedModel):
             mse_tokens: what the sum of `mse_per_token` is divided by (default: the learned latents of this pack). For
                 an exact mean over several processes and steps: all their latents over the number of processes.
             ce_tokens: the same for text; a sum of weights with `ce_reweighting`.
-            freeze_und: keep gradients out of the whole understanding side, as the paper's trainer does (SPEC 8).
+            freeze_und: keep gradients out of the whole understanding side, as the paper's trainer does.
                 This is more than weights that need no gradients: none flows through its states either.
             output_hidden_states: also give the states after each layer.
 
@@ -305,7 +305,7 @@ class BagelForConditionalGeneration(PreTrainedModel):
         return (latents.to(understanding.dtype), understanding)
 
     def _attention(self, pack: Pack) -> Attend:
-        """The rule of SPEC 7 on a pack, as the model's implementation wants it."""
+        """The rule of attention on a pack, as the model's implementation wants it."""
         if self.config._attn_implementation == "flex_attention":
             return BlockAttention(block_mask(pack.layout[pack.order]))
         if len(pack.sample_rows) == 1:

@@ -1,4 +1,4 @@
-"""From what a sample says (texts and pictures) to the one sequence that the model reads (SPEC 6).
+"""From what a sample says (texts and pictures) to the one sequence that the model reads.
 
 A sample is a list of items, each of which becomes one split of the sequence. For a triplet:
 

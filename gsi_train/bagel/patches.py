@@ -1,4 +1,4 @@
-"""Pictures and latents as tokens: cutting, putting together, numbering, and where each token is (SPEC 3)."""
+"""Pictures and latents as tokens: cutting, putting together, numbering, and where each token is."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class BagelPipeline:
         return [self.processor.decode(ids) for ids in said]
 
     def _seen(self, turn: Turn) -> BagelContext:
-        """What is given, for an answer: pictures by the vision tower only, straight from the original (SPEC 12)."""
+        """What is given, for an answer: pictures by the vision tower only, straight from the original."""
         context = self.model.new_context()
         for part in turn:
             item: Item

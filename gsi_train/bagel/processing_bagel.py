@@ -1,4 +1,4 @@
-"""What a person gives, a picture or a text, as BAGEL reads it (SPEC 4, 5). Pictures need PIL and nothing else.
+"""What a person gives, a picture or a text, as BAGEL reads it. Pictures need PIL and nothing else.
 
 A picture has two views: `vae` for the autoencoder (sides multiples of 16) and `vit` for the vision tower (multiples
 of 14). They differ in nothing but the resize rule.
@@ -155,7 +155,7 @@ class BagelImageProcessor(BaseImageProcessor):
         return to_tensor(self.vit.resize(image, pictures))
 
     def edit_views(self, image: Image.Image) -> tuple[Tensor, Tensor]:
-        """Both views as at inference, where the second is made of the first (SPEC 13): for vae, for vit."""
+        """Both views as at inference, where the second is made of the first: for vae, for vit."""
         resized = self.vae.resize(image)
         return to_tensor(resized), self.vit_view(resized)
 

@@ -1,4 +1,4 @@
-"""BAGEL's autoencoder, which is FLUX.1's: pictures to latents and back, and both ways to name its weights (SPEC 10).
+"""BAGEL's autoencoder, which is FLUX.1's: pictures to latents and back, and both ways to name its weights.
 
 `AutoencoderKL` of diffusers computes the same function under other names. It leaves scale and shift to its users; the
 functions here apply them, so that every latent in this package is a scaled one.

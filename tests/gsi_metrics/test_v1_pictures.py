@@ -12,7 +12,7 @@ from tests.gsi_metrics.v1 import VECTORS
 
 
 def process_whole(picture: np.ndarray) -> np.ndarray:
-    """SPEC 8.1 word by word: the whole picture is resized before most of it is thrown away."""
+    """The published steps one by one: the whole picture is resized before most of it is thrown away."""
     height, width = picture.shape[:2]
     scale = 896 / max(height, width)
     rows, columns = int(height * scale + 0.5), int(width * scale + 0.5)

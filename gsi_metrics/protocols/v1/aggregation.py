@@ -1,4 +1,4 @@
-"""The four metrics of a model from its result files and the judge's replies (SPEC section 15)."""
+"""The four metrics of a model from its result files and the judge's replies."""
 
 from __future__ import annotations
 

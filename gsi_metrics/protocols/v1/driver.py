@@ -1,4 +1,4 @@
-"""Scores a folder of edited pictures from recorded detections, all three modes at once (SPEC section 10)."""
+"""Scores a folder of edited pictures from recorded detections, all three modes at once."""
 
 from __future__ import annotations
 

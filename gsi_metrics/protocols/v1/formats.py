@@ -1,4 +1,4 @@
-"""The published JSON files: edits, recorded detections, results, predictions of the judge (SPEC 11 to 15)."""
+"""The published JSON files: edits, recorded detections, results, predictions of the judge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions without which the published protocol gives an edit nothing (SPEC section 9)."""
+"""Conditions without which the published protocol gives an edit nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes of the published protocol: corners, projection, overlap, moves and turns (SPEC section 2)."""
+"""Boxes of the published protocol: corners, projection, overlap, moves and turns."""
 
 from __future__ import annotations
 

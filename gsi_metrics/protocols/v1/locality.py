@@ -1,4 +1,4 @@
-"""Edit locality and the score of a change of view: pictures compared pixel by pixel (SPEC sections 7 and 8)."""
+"""Edit locality and the score of a change of view: pictures compared pixel by pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files belong to an edited picture (SPEC section 12)."""
+"""Which files belong to an edited picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of the four object operations from boxes before and after (SPEC sections 5 and 6)."""
+"""Scores of the four object operations from boxes before and after."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOTHING = Score(0.0, 0.0)
 
 
 def origin_box(edit: Edit, origin: Sequence[Detection]) -> Box2D | None:
-    """The 2D box of the first detection whose 3D box nearly equals the one in the edit (SPEC section 5)."""
+    """The 2D box of the first detection whose 3D box nearly equals the one in the edit."""
     return next((item.bbox_2d for item in origin if same(item.bbox_3d, edit.original_bbox_3d, BOX_3D)), None)
 
 
@@ -63,7 +63,7 @@ def find_target(
 
 
 def move(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], gate: bool | None) -> Score:
-    """Overlap with the goal, and how far the object went compared with how far it should (SPEC 6.1).
+    """Overlap with the goal, and how far the object went compared with how far it should.
 
     Args:
         edit: with `new_bbox_3d`.
@@ -89,7 +89,7 @@ def move(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], gate
 
 
 def rotate(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], gate: bool | None) -> Score:
-    """How far the object turned compared with how far it should (SPEC 6.2); arguments as for `move`."""
+    """How far the object turned compared with how far it should; arguments as for `move`."""
     goal = _needed(edit.new_rotation_matrix, "new_rotation_matrix", "rotate")
     start = origin_box(edit, origin)
     if not gate or start is None or not new:
@@ -108,7 +108,7 @@ def rotate(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], ga
 
 
 def remove(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], gate: bool | None) -> Score:
-    """Whether nothing is left at the place, and how many detections went with it (SPEC 6.3); see `move`."""
+    """Whether nothing is left at the place, and how many detections went with it; see `move`."""
     start = origin_box(edit, origin)
     if not gate or start is None:
         return NOTHING
@@ -119,7 +119,7 @@ def remove(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], ga
 
 
 def scale(edit: Edit, origin: Sequence[Detection], new: Sequence[Detection], gate: bool | None) -> Score:
-    """Ratio of extents compared with the requested one (SPEC 6.4); arguments as for `move`.
+    """Ratio of extents compared with the requested one; arguments as for `move`.
 
     Without a target the object counts as unchanged, which scores. Extents that are not positive may give nan.
     """

@@ -1,4 +1,4 @@
-"""What the published program does to pictures before comparing them, and which pixels it leaves out (SPEC 8)."""
+"""What the published program does to pictures before comparing them, and which pixels it leaves out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operation, guessed from the first word of the prompt as the published program does (SPEC section 4)."""
+"""The operation, guessed from the first word of the prompt as the published program does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the published protocol takes two boxes, matrices or objects for the same (SPEC section 3)."""
+"""When the published protocol takes two boxes, matrices or objects for the same."""
 
 from __future__ import annotations
 

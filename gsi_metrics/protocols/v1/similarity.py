@@ -1,4 +1,4 @@
-"""SSIM, LPIPS and MSE over chosen pixels, as the published protocol takes them (SPEC section 8.3)."""
+"""SSIM, LPIPS and MSE over chosen pixels, as the published protocol takes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Means per operation, as the published statistics files have them (SPEC section 11)."""
+"""Means per operation, as the published statistics files have them."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_published_form_and_back(tilt: float, yaw: float, depth: float) -> None:
 
 
 def test_published_extents_follow_their_axes() -> None:
-    """SPEC 1: w along the box's x, h along its y, l along its z. A box that stands upright: h is its height."""
+    """W along the box's x, h along its y, l along its z. A box that stands upright: h is its height."""
     record = {"bbox_3d": [0, 0, 2, 0.5, 0.9, 0.3, 0.0], "bbox_2d": [0, 0, 896, 448]}
     item = Detection.from_published(record, 100, 200)
     assert item.size == (0.5, 0.3, 0.9)
