@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gsi_datasets import __version__
+from gsi_datasets.progress import SECONDS_PER_LINE
 from gsi_datasets.storage import write_atomically
 from gsi_metrics import runs
 from gsi_metrics.aggregate import aggregate
@@ -42,7 +43,6 @@ from gsi_metrics.worker import (
 PROTOCOLS = ("gsi-bench-v1", "gsi-bench-v2")
 DETECTORS = ("open_vocabulary", "external")
 NO_EDIT = "there is no edited picture"
-SECONDS_PER_LINE = 10.0  # in a log, where each turn of the bar is a line
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gsi_datasets import __version__
+from gsi_datasets.progress import SECONDS_PER_LINE
 from gsi_datasets.storage import write_atomically
 from gsi_metrics.rows import Row, Rows, open_rows
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 RECORD = "edits.json"
-SECONDS_PER_LINE = 10.0  # in a log, where each turn of the bar is a line
 FILE_NAME = re.compile(r"[\w][\w.+-]*")
 
 

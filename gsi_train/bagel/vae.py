@@ -17,37 +17,31 @@ from torch import Tensor
 from gsi_train.bagel.configuration_bagel import BagelVaeConfig
 
 
-_TO_DIFFUSERS = (
-    (r"^encoder\.down\.(\d+)\.block\.(\d+)\.", r"encoder.down_blocks.\1.resnets.\2."),
-    (r"^encoder\.down\.(\d+)\.downsample\.", r"encoder.down_blocks.\1.downsamplers.0."),
-    (r"^decoder\.up\.(\d+)\.block\.(\d+)\.", r"decoder.up_blocks.\1.resnets.\2."),
-    (r"^decoder\.up\.(\d+)\.upsample\.", r"decoder.up_blocks.\1.upsamplers.0."),
-    (r"\.mid\.block_1\.", r".mid_block.resnets.0."),
-    (r"\.mid\.block_2\.", r".mid_block.resnets.1."),
-    (r"\.mid\.attn_1\.norm\.", r".mid_block.attentions.0.group_norm."),
-    (r"\.mid\.attn_1\.([qkv])\.", r".mid_block.attentions.0.to_\1."),
-    (r"\.mid\.attn_1\.proj_out\.", r".mid_block.attentions.0.to_out.0."),
-    (r"\.nin_shortcut\.", r".conv_shortcut."),
-    (r"^(encoder|decoder)\.norm_out\.", r"\1.conv_norm_out."),
-)
-_TO_FLUX = (
-    (r"^encoder\.down_blocks\.(\d+)\.resnets\.(\d+)\.", r"encoder.down.\1.block.\2."),
-    (r"^encoder\.down_blocks\.(\d+)\.downsamplers\.0\.", r"encoder.down.\1.downsample."),
-    (r"^decoder\.up_blocks\.(\d+)\.resnets\.(\d+)\.", r"decoder.up.\1.block.\2."),
-    (r"^decoder\.up_blocks\.(\d+)\.upsamplers\.0\.", r"decoder.up.\1.upsample."),
-    (r"\.mid_block\.resnets\.0\.", r".mid.block_1."),
-    (r"\.mid_block\.resnets\.1\.", r".mid.block_2."),
-    (r"\.mid_block\.attentions\.0\.group_norm\.", r".mid.attn_1.norm."),
-    (r"\.mid_block\.attentions\.0\.to_([qkv])\.", r".mid.attn_1.\1."),
-    (r"\.mid_block\.attentions\.0\.to_out\.0\.", r".mid.attn_1.proj_out."),
-    (r"\.conv_shortcut\.", r".nin_shortcut."),
-    (r"^(encoder|decoder)\.conv_norm_out\.", r"\1.norm_out."),
+# Beginnings and parts of names in `ae.safetensors` and in diffusers; # is a number.
+_NAMES = (
+    ("encoder.down.#.block.#.", "encoder.down_blocks.#.resnets.#."),
+    ("encoder.down.#.downsample.", "encoder.down_blocks.#.downsamplers.0."),
+    ("decoder.up.#.block.#.", "decoder.up_blocks.#.resnets.#."),
+    ("decoder.up.#.upsample.", "decoder.up_blocks.#.upsamplers.0."),
+    (".mid.block_1.", ".mid_block.resnets.0."),
+    (".mid.block_2.", ".mid_block.resnets.1."),
+    (".mid.attn_1.norm.", ".mid_block.attentions.0.group_norm."),
+    (".mid.attn_1.q.", ".mid_block.attentions.0.to_q."),
+    (".mid.attn_1.k.", ".mid_block.attentions.0.to_k."),
+    (".mid.attn_1.v.", ".mid_block.attentions.0.to_v."),
+    (".mid.attn_1.proj_out.", ".mid_block.attentions.0.to_out.0."),
+    (".nin_shortcut.", ".conv_shortcut."),
+    ("encoder.norm_out.", "encoder.conv_norm_out."),
+    ("decoder.norm_out.", "decoder.conv_norm_out."),
 )
 _ATTENTION_MATRIX = re.compile(r"\.mid_block\.attentions\.0\.to_(q|k|v|out\.0)\.weight$")
 
 
-def _renamed(name: str, rules: tuple[tuple[str, str], ...], stages: int) -> str:
-    for pattern, replacement in rules:
+def _renamed(name: str, old: int, new: int, stages: int) -> str:
+    """A name in column `new` of `_NAMES` for one in column `old`."""
+    for pair in _NAMES:
+        pattern = re.escape(pair[old]).replace(r"\#", r"(\d+)")
+        replacement = pair[new].replace("#", r"\1", 1).replace("#", r"\2", 1)
         name = re.sub(pattern, replacement, name)
     # One numbers the decoder's stages by their resolution, the other in the order in which they work.
     return re.sub(r"^decoder\.(up|up_blocks)\.(\d+)\.", lambda it: f"decoder.{it[1]}.{stages - 1 - int(it[2])}.", name)
@@ -55,12 +49,12 @@ def _renamed(name: str, rules: tuple[tuple[str, str], ...], stages: int) -> str:
 
 def diffusers_name(name: str, stages: int) -> str:
     """What diffusers calls a weight of `ae.safetensors`; `stages` is the number of resolutions."""
-    return _renamed(name, _TO_DIFFUSERS, stages)
+    return _renamed(name, 0, 1, stages)
 
 
 def flux_name(name: str, stages: int) -> str:
     """What `ae.safetensors` calls a weight of diffusers; `stages` is the number of resolutions."""
-    return _renamed(name, _TO_FLUX, stages)
+    return _renamed(name, 1, 0, stages)
 
 
 def to_diffusers(weights: Mapping[str, Tensor], stages: int) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gsi_datasets.geometry import rotation_z, similarity_about, split_similarity, yaw_of
 from gsi_metrics.measurement import Floor, Measurement
 from gsi_metrics.perception.observing import reencoded
-from gsi_metrics.perception.registration.evidence import Evidence, Reference, cost, gather, reference
+from gsi_metrics.perception.registration.evidence import Evidence, Map, Reference, cost, gather, reference
 from gsi_metrics.perception.registration.fit import Fit, Surface
 from gsi_metrics.perception.registration.others import others
 from gsi_metrics.perception.registration.search import (
@@ -54,40 +54,39 @@ class Prepared:
     Attributes:
         known: the scene with and without the target.
         target: its known surface.
-        alone: what the source alone shows of it; for turns only, else the same.
+        alone: what the source alone shows of it; None where the target is not to be turned.
         ground: heights seen from above.
         levels: heights at which things may stand, metres, world.
-        untouched: what the re-encoded source shows: what a codec alone changes.
+        untouched: (H, W, 3) features of the re-encoded source: what a codec alone changes.
         likeness: of the target there.
         floor: what is measured there.
     """
 
     known: Reference
     target: Target
-    alone: Target
+    alone: Target | None
     ground: Ground
     levels: tuple[float, ...]
-    untouched: Evidence
+    untouched: Map
     likeness: float
     floor: Floor
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def prepare(sample: Sample) -> Prepared | None:
-    """Everything about a row; None if the target has no pixel with a depth. Kept for the last rows."""
+    """Everything about a row; None if the target has no pixel with a depth. Kept for the last row."""
     body = sample.body(sample.target_id) if sample.target_id is not None else None
     target = lift_target(sample, body) if body is not None else None
-    alone = lift_target(sample, body, alone=True) if body is not None and sample.operation == "OR" else target
-    if body is None or target is None or alone is None:
+    if body is None or target is None:
         return None
+    alone = lift_target(sample, body, alone=True) if sample.operation == "OR" else None
     known, ground = reference(sample), Ground(sample, body)
     untouched = gather(known, reencoded(sample.source))
     fit = Fit(sample, target, untouched)
-    still = refine(fit, ground, Found(np.zeros(5), 0.0, 0), 0, 1000, 80)
-    shift = _shift(target, still.motion)
-    floor = Floor(float(np.linalg.norm(shift)), abs(float(still.motion[3])), abs(float(still.motion[4])))
+    drift = refine(fit, ground, Found(np.zeros(5), 0.0, 0), 0, 1000, 80).motion
+    floor = Floor(float(np.linalg.norm(_shift(target, drift))), abs(float(drift[3])), abs(float(drift[4])))
     likeness = 1 - float(_look(fit, np.zeros(5)).loss[0])
-    return Prepared(known, target, alone, ground, tuple(heights(sample, body)), untouched, likeness, floor)
+    return Prepared(known, target, alone, ground, tuple(heights(sample, body)), untouched.edited, likeness, floor)
 
 
 def measure_objects(sample: Sample, edited: Picture) -> Measurement:
@@ -158,7 +157,7 @@ def _ranked(sample: Sample, prepared: Prepared, fit: Fit) -> list[Found]:
     """
     ground, starts = prepared.ground, _starts(sample, prepared.target)
     found = search(fit, ground, prepared.levels, starts, 3)
-    if prepared.alone is prepared.target:
+    if prepared.alone is None:
         return [plainest(fit, ground, found[0]), *found[1:]]
     alone = Fit(sample, prepared.alone, fit.evidence)
     seen_alone = search(alone, ground, prepared.levels, starts, 2)

@@ -30,7 +30,7 @@ NEARBY = 12
 
 
 def others(
-    sample: Sample, known: Reference, evidence: Evidence, untouched: Evidence, hidden: NDArray[np.bool_]
+    sample: Sample, known: Reference, evidence: Evidence, untouched: Map, hidden: NDArray[np.bool_]
 ) -> tuple[Other, ...]:
     """Every other movable object of which enough can be seen.
 
@@ -38,7 +38,8 @@ def others(
         sample: the row.
         known: what edited pictures are compared with.
         evidence: of the edited picture.
-        untouched: of the re-encoded source; an object is all there if it looks as much like before as it does there.
+        untouched: (H, W, 3) features of the re-encoded source; an object is all there if it looks as much like before
+            as it does there.
         hidden: (H, W) where the target now is, and may hide what was seen.
     """
     found = []
@@ -48,7 +49,7 @@ def others(
             if place.sum() < max(FEWEST, 0.2 * (sample.source_ids == body.id).sum()):
                 found.append(Other(body.id, 1.0, 0.0))
             else:
-                usual = max(_alike(untouched.edited, known.before, place), LEAST)
+                usual = max(_alike(untouched, known.before, place), LEAST)
                 found.append(_other(sample, known, evidence, body, place, usual))
     return tuple(found)
 

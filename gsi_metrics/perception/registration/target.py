@@ -40,7 +40,6 @@ class Target:
         count: pixels of it in the source.
         known: pixels that all points stand for, each in its view.
         radius: metres from the vertical through the anchor to its farthest point.
-        height: metres.
     """
 
     anchor: Array
@@ -59,7 +58,6 @@ class Target:
     count: int
     known: int
     radius: float
-    height: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +116,6 @@ def lift_target(sample: Sample, body: Body, most: int = 4000, alone: bool = Fals
         count=int((sample.source_ids == body.id).sum()),
         known=len(numbers),
         radius=0.5 * float(np.hypot(body.size[0], body.size[1])),
-        height=2 * float(body.centre[2] - base),
     )
 
 
