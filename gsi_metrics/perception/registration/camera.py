@@ -12,7 +12,7 @@ from gsi_metrics.perception.registration.surroundings import camera_of
 from gsi_metrics.sample import Array, Picture, Sample
 
 
-OBSERVER = "registration-2"
+OBSERVER = "registration-3"
 # How much nearer the best match of a point must be than the second best.
 RATIO = 0.8
 # Pixels by which a point may be off the place that the camera's motion predicts.

@@ -29,7 +29,7 @@ from gsi_metrics.perception.registration.target import Target, lift_target
 from gsi_metrics.sample import Array, Picture, Sample
 
 
-OBSERVER = "registration-2"
+OBSERVER = "registration-3"
 # What must be so for the target to count as seen: pixels explained, as a share of its size and of what should show
 # it, and the mean cost of its colours. In a picture that shares little with the source, chance finds a fit somewhere:
 # there the colours must agree better.
@@ -38,6 +38,8 @@ GAINED, EXPLAINED, LOSS, LOSS_STRANGE, STRANGE = 0.02, 0.12, 0.55, 0.3, 0.5
 UNSEEN, FILLED = 0.15, 0.2
 # A turn is told if it explains this share of the target's pixels, or if the colours agree as well as this on average.
 TOLD, AGREED = 0.4, 0.2
+# Nor is it told where a turn that differs by this many degrees explains nearly as much: this share of it, or more.
+OTHER_TURN, AS_MUCH = 16.0, 0.8
 # A copy must agree better than the target itself.
 COPY = 0.45
 # Share of the old place outside the new one below which it says nothing, and from which on it alone can say that the
@@ -114,9 +116,7 @@ def measure_objects(sample: Sample, edited: Picture) -> Measurement:
             floor=prepared.floor,
         )
     surface, covered = _look(fit, best.motion), _covered(fit, best.motion)
-    explained = valued(fit, prepared.ground, best)
-    if sample.operation == "OR" and explained < TOLD and surface.loss[0] > AGREED:
-        cause = "the object is seen, but looks too little as known from any side to tell how it is turned"
+    if sample.operation == "OR" and (cause := _untold(prepared, fit, best, surface, ranked, copies)):
         return Measurement(sample.id, OBSERVER, cause=cause)
     vacated = _vacated(sample, prepared.known, evidence, covered)
     left = (prepared.known.mask & ~covered).sum() > LEFT * prepared.known.mask.sum()
@@ -213,6 +213,19 @@ def _overlap(fit: Fit, one: Found, other: Found) -> bool:
     """Whether two motions show the object at much the same pixels."""
     a, b = fit.covered(one.motion, 1, certain=False), fit.covered(other.motion, 1, certain=False)
     return bool((a & b).sum() > 0.25 * min(a.sum(), b.sum()))
+
+
+def _untold(
+    prepared: Prepared, fit: Fit, best: Found, surface: Surface, ranked: list[Found], copies: list[Found]
+) -> str | None:
+    """Why a turn cannot be told, if it cannot."""
+    if valued(fit, prepared.ground, best) < TOLD and surface.loss[0] > AGREED:
+        return "the object is seen, but looks too little as known from any side to tell how it is turned"
+    for item in ranked:
+        apart = np.degrees(abs(wrapped(item.motion[3:4] - best.motion[3], fit.target.symmetry)[0]))
+        if apart > OTHER_TURN and item not in copies and item.value > AS_MUCH * best.value:
+            return f"turns of the object that are {apart:.0f} degrees apart explain the picture about equally well"
+    return None
 
 
 def _covered(fit: Fit, motion: Array) -> NDArray[np.bool_]:

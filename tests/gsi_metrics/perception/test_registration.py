@@ -12,6 +12,7 @@ from gsi_metrics.measurement import Measurement, Other
 from gsi_metrics.perception.observing import reencoded
 from gsi_metrics.perception.registration import measure
 from gsi_metrics.sample import Array, Body, Picture, Sample
+from tests.gsi_metrics.perception import blocks
 from tests.gsi_metrics.perception.blocks import EXTRINSICS, OTHER, SIDE, TALL, TARGET, draw, moved, row, scene
 
 
@@ -85,6 +86,24 @@ def test_what_the_true_result_shows_favours_no_turn(degrees: float) -> None:
     found = measure(turned, picture(moved(HERE, (0, 0), np.radians(degrees))))
     assert np.degrees(found.yaw) == pytest.approx(degrees, abs=4)
     assert off(found, (0, 0, 0)) < 0.012
+
+
+@pytest.mark.parametrize("turns_alike", [True, False])
+def test_a_turn_is_not_told_of_what_looks_alike_from_all_sides(
+    monkeypatch: pytest.MonkeyPatch, turns_alike: bool
+) -> None:
+    # A cube without a pattern, of which nobody says that it looks the same after a quarter turn.
+    cube = blocks.block(TARGET, (-0.08, -0.02), (0.12, 0.12, 0.10), 0.3)
+    monkeypatch.setattr(blocks, "scene", lambda: BLOCKS | {TARGET: cube})
+    if turns_alike:
+        monkeypatch.setitem(blocks.COLOURS, TARGET, ((210, 60, 50), (210, 60, 50)))
+    asked_turn = row("OR", moved(cube, (0, 0), np.radians(75)))
+    found = measure(asked_turn, asked_turn.target)
+    if turns_alike:
+        assert not found.found
+        assert "about equally well" in str(found.cause)
+    else:
+        assert np.degrees(found.yaw) == pytest.approx(75, abs=3)
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.3])
