@@ -33,9 +33,6 @@ NAMES = {
 }
 """Under which the mean stands in the result; also the name of the module."""
 
-MOST_WORKERS = 4
-"""Processes of about 300 MB that are started unasked."""
-
 CITATION = """\
 @inproceedings{gsi2026,
   title     = {Exploring Spatial Intelligence from a Generative Perspective},
@@ -58,7 +55,8 @@ Args:
     options (dict): of the observer.
     judge (dict): {"model": ..., "url": ..., "key_variable": ...} of a multimodal model that is asked about
         appearance; nobody by default.
-    workers (int): processes; one per core by default, at most 4. 1 scores in this process.
+    workers (int): processes of about 350 MB each; by default 1, which scores in this process. Python starts more of
+        them only from a script that guards its start with `if __name__ == "__main__"`.
     cache (str): folder for scores, so that edits are measured once for all four metrics.
 Returns:
     dict: the mean under the metric's name (None if nothing could be scored); `interval`, 95 % over scenes; `validity`,
@@ -77,7 +75,7 @@ class Request:
     perception: str = "registration"
     options: Mapping[str, Any] = field(default_factory=dict)
     judge: Mapping[str, Any] | None = None
-    workers: int = field(default_factory=lambda: min(MOST_WORKERS, os.cpu_count() or 1))
+    workers: int = 1
     cache: str | Path | None = None
     progress: bool = True
 
