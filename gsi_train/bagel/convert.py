@@ -23,6 +23,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
+from transformers.utils import cached_file
 
 from gsi_train.bagel.configuration_bagel import BagelConfig
 from gsi_train.bagel.modeling_bagel import BagelForConditionalGeneration, is_generation_weight
@@ -99,6 +100,59 @@ def local_folder(
 def is_released(folder: Path) -> bool:
     """Whether a folder has the released layout."""
     return (folder / "llm_config.json").is_file() and not (folder / INDEX).is_file()
+
+
+def names_released(name_or_path: Any, *, revision: str | None = None, local_files_only: bool = False) -> bool:
+    """Whether this is a folder or a repository of the released layout; a small file of the latter is downloaded."""
+    if Path(name_or_path).is_dir():
+        return is_released(Path(name_or_path))
+    if not REPOSITORY.fullmatch(str(name_or_path)):
+        return False
+    found = cached_file(
+        str(name_or_path),
+        "llm_config.json",
+        revision=revision,
+        local_files_only=local_files_only,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )
+    return found is not None and not (Path(found).parent / INDEX).is_file()
+
+
+def load_released(
+    name_or_path: str | os.PathLike[str],
+    *,
+    config: BagelConfig | None = None,
+    dtype: torch.dtype | str | None = None,
+    device_map: torch.device | str | Mapping[str, Any] | None = None,
+    attn_implementation: str | None = None,
+    revision: str | None = None,
+    local_files_only: bool = False,
+    **others: Any,
+) -> BagelForConditionalGeneration:
+    """[`load_model`] with the options of transformers' `from_pretrained`.
+
+    Raises:
+        CheckpointError: see the module; also for an option that is not understood.
+    """
+    device: Any = device_map[""] if isinstance(device_map, Mapping) and device_map.keys() == {""} else device_map
+    if isinstance(device, Mapping) or device == "auto":
+        others["device_map"] = device
+    if others:
+        asked = ", ".join(others)
+        raise CheckpointError(
+            f"{name_or_path}: has the released layout, for which these options are not understood: {asked}. Save it "
+            "in our own layout first: BagelPipeline.from_pretrained(...).save_pretrained(FOLDER)"
+        )
+    folder = local_folder(name_or_path, revision=revision, local_files_only=local_files_only)
+    if isinstance(dtype, str):
+        dtype = None if dtype == "auto" else getattr(torch, dtype)
+    model = load_model(folder, config=config, dtype=dtype, device="cpu" if device is None else device)
+    if attn_implementation is not None:
+        model.set_attn_implementation(attn_implementation)
+    model.name_or_path = str(name_or_path)
+    return model
 
 
 def load_model(

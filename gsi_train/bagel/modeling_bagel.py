@@ -147,11 +147,20 @@ class BagelForConditionalGeneration(PreTrainedModel):
         output_loading_info: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """As in transformers, but strict. ([`BagelPipeline.from_pretrained`] also reads the released layout.)
+        """As in transformers, but strict, and the released layout too, from a folder or the Hub.
+
+        Of the released layout these options are understood: `dtype`, `device_map` (one device), `attn_implementation`,
+        `config`, `revision`, `local_files_only`.
 
         Raises:
             ValueError: weights are missing or left over; the message lists them. (RuntimeError: of another shape.)
         """
+        from gsi_train.bagel import convert  # it reads this module
+
+        hub = {name: kwargs[name] for name in ("revision", "local_files_only") if name in kwargs}
+        if convert.names_released(pretrained_model_name_or_path, **hub):
+            model = convert.load_released(pretrained_model_name_or_path, **kwargs)
+            return (model, {kind: set() for kind in _FAULTS}) if output_loading_info else model
         loaded: Any = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         model, info = loaded
         wrong = [

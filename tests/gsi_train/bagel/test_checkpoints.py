@@ -112,6 +112,36 @@ def test_own_layout_is_that_of_transformers(own: Path) -> None:
     assert same(BagelForConditionalGeneration.from_pretrained(own), whole.pipeline().model)
 
 
+def test_the_class_itself_reads_the_released_layout(released: Path) -> None:
+    model, info = BagelForConditionalGeneration.from_pretrained(
+        released, dtype="bfloat16", attn_implementation="eager", device_map={"": "cpu"}, output_loading_info=True
+    )
+    assert not any(info.values())
+    assert model.dtype == torch.bfloat16
+    assert model.config._attn_implementation == "eager"
+    assert same(BagelForConditionalGeneration.from_pretrained(released), whole.pipeline().model)
+    for options in ({"device_map": "auto"}, {"load_in_8bit": True}):
+        with pytest.raises(CheckpointError, match=f"not understood: {next(iter(options))}"):
+            BagelForConditionalGeneration.from_pretrained(released, **options)
+
+
+def test_the_class_itself_asks_the_hub(released: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def cached(name: str, file: str, **kwargs: Any) -> str:
+        asked.append((name, file, kwargs["revision"]))
+        return str(released / file)
+
+    monkeypatch.setattr(convert, "cached_file", cached)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **_: str(released))
+    model = BagelForConditionalGeneration.from_pretrained("someone/bagel", revision="v1")
+    assert asked == [("someone/bagel", "llm_config.json", "v1")]
+    assert same(model, whole.pipeline().model)
+    monkeypatch.setattr(convert, "cached_file", lambda *_, **__: None)
+    assert not convert.names_released("someone/bagel")
+    assert not convert.names_released(own)
+
+
 def test_a_card_and_the_settings_lie_beside(own: Path) -> None:
     card = (own / "README.md").read_text()
     assert card.startswith("---\nlicense: apache-2.0\n")
