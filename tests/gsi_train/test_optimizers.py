@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,10 @@ KINDS = [
         marks=[
             # It is compiled at first use.
             pytest.mark.slow,
-            pytest.mark.skipif(find_spec("torchao") is None, reason="needs torchao"),
+            pytest.mark.skipif(
+                find_spec("torchao") is None or not any(map(shutil.which, ("g++", "clang++"))),
+                reason="needs torchao and a compiler for C++",
+            ),
         ],
     ),
 ]
