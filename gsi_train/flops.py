@@ -7,10 +7,10 @@ the model need, and nothing that is done twice: states that are computed again (
 that the mask forbids. Encoding pictures by the autoencoder is left out, though its time is not: cached latents show as
 a higher MFU. So is all that is no matrix product.
 
-A linear layer of `n` weights costs, for each of its tokens, `2n` forward, `2n` for the gradient of its weights if they
-learn, and `2n` for the gradient of its input if anything before it learns: 6n where all learns, 4n where a frozen layer
-has to pass gradients on (LoRA), 2n where none arrives (the understanding side when only the generation side learns, and
-its last layer where no text is learned).
+A linear layer of `n` weights costs, for each of its tokens, `2n` forward, `2n` for the gradient of its weights if
+they learn, and `2n` for the gradient of its input if anything before it learns: 6n where all learns, 4n where a frozen
+layer has to pass gradients on (LoRA), 2n where none arrives (the understanding side when only the generation side
+learns, and its last layer where no text is learned).
 
 Attention costs, for each pair of tokens that the mask allows, each head and each of its channels, `4` forward and `8`
 backward. With a frozen understanding side, a query of it asks for no gradient (4 in all), a latent's query at a key of
