@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ def add(commands: Any, conform: Any) -> None:
         conform: the sub-commands of `gsi-bench conform`.
     """
     _add_edit(commands)
+    _add_train(commands)
     _add_conform(conform)
 
 
@@ -59,6 +62,26 @@ def _add_edit(commands: Any) -> None:
     edit.add_argument("--device", help="e.g. cuda:1 (default: a GPU if there is one)")
     edit.add_argument("--dtype", choices=("bfloat16", "float32"), help="default: bfloat16 on a GPU, else as stored")
     edit.set_defaults(run=_edit)
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="fine-tune a BAGEL on triplets",
+        description="Run a recipe; every field of it can be changed (field=value). A run that was cut off goes on "
+        "from its last checkpoint when the same command is given again.",
+        epilog="gsi-bench train --recipe tiny-cpu --data data --out run steps=400",
+    )
+    train.add_argument("--recipe", default="tiny-cpu", help="name of a shipped one, or a file (default: %(default)s)")
+    train.add_argument("--data", required=True, help="a built folder, or a name for datasets.load_dataset")
+    train.add_argument("--config", help="of the data set (default: the only one)")
+    train.add_argument("--split", help="of the data set (default: what the recipe says)")
+    train.add_argument("--out", required=True, help="folder for checkpoints, log, pictures and the result")
+    train.add_argument(
+        "--accelerate", help="several processes or machines: name of a shipped configuration of accelerate, or a file"
+    )
+    train.add_argument("fields", nargs="*", metavar="field=value", help="of the recipe, e.g. learning_rate=1e-5")
+    train.set_defaults(run=_train)
 
 
 def _add_conform(conform: Any) -> None:
@@ -102,6 +125,40 @@ def _edit(options: argparse.Namespace) -> int:
     partial = " --partial" if options.count else ""
     print(f"\nnext:  gsi-bench score {options.out} --data {options.data}{config} --split {options.split}{partial}")
     return 1 if summary.problems else 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    try:
+        from gsi_train.recipe import TrainingError, read_config
+        from gsi_train.sft import report, train
+    except ImportError as error:
+        raise MissingPackageError(error) from error
+    arguments = ["--config", str(_shipped("--recipe", "recipes", options.recipe)), "--data", options.data]
+    arguments += ["--out", options.out]
+    arguments += ["--data_config", options.config] if options.config else []
+    arguments += ["--split", options.split] if options.split else []
+    for field in options.fields:
+        name, equals, value = field.partition("=")
+        if not equals:
+            raise TrainingError(f"{field}: fields of the recipe are given as field=value")
+        arguments += [f"--{name}", value]
+    config = read_config(arguments)
+    if options.accelerate:
+        file = _shipped("--accelerate", "recipes/accelerate", options.accelerate)
+        command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
+        return subprocess.run([*command, "-m", "gsi_train.sft", *arguments], check=False).returncode
+    print(report(train(config), config))
+    return 0
+
+
+def _shipped(option: str, folder: str, name: str) -> Path:
+    """A file that comes with the package, by name, or any other, by path."""
+    here = Path(__file__).parent / folder
+    for path in (here / f"{name}.yaml", Path(name)):
+        if path.is_file():
+            return path
+    names = ", ".join(sorted(path.stem for path in here.glob("*.yaml")))
+    raise FileNotFoundError(f"{option}: {name} is no file; shipped are {names}")
 
 
 def _told(summary: EditSummary) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from gsi_train.bagel.convert import CheckpointError, check_names
 from gsi_train.bagel.modeling_bagel import BagelForConditionalGeneration
@@ -43,14 +44,19 @@ def add_adapter(
     return get_peft_model(model, config)
 
 
-def save_adapter(model: PeftModel, folder: Path) -> None:
+def save_adapter(model: PeftModel, folder: Path, *, state_dict: Mapping[str, Tensor] | None = None) -> None:
     """Write an adapter, and nothing of the model under it, whole or not at all.
+
+    Args:
+        model: that wears it.
+        folder: where.
+        state_dict: all weights of `model`, where they are sharded and were gathered before.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
     with whole_folder(folder, marker="adapter_config.json", patterns=(ADAPTER,)) as temporary:
-        model.save_pretrained(str(temporary))
+        model.save_pretrained(str(temporary), state_dict=None if state_dict is None else dict(state_dict))
 
 
 def load_adapter(model: BagelForConditionalGeneration, folder: Path, *, trainable: bool = False) -> PeftModel:

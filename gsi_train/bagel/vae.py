@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -124,7 +124,28 @@ def new_vae(config: BagelVaeConfig, *, tile: int = 1024) -> AutoencoderKL:
     return AutoencoderKL(**facts)
 
 
+class Moments(NamedTuple):
+    """Mean and deviation of a posterior over latents, not scaled, float32."""
+
+    mean: Tensor
+    std: Tensor
+
+
 @torch.no_grad()
+def posterior(vae: AutoencoderKL, pixels: Tensor) -> Moments:
+    """What pictures of one size may be as latents: [n, 3, H, W] in [-1, 1] -> twice [n, channels, H / 8, W / 8]."""
+    found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+    return Moments(found.mean.float(), found.std.float())
+
+
+def scaled(vae: AutoencoderKL, moments: Moments, noise: Tensor | None = None) -> Tensor:
+    """Scaled latents: of the mode, or drawn with standard normal `noise` as large as the mean."""
+    latent = moments.mean
+    if noise is not None:
+        latent = latent + moments.std * noise.to(latent.device)
+    return vae.config["scaling_factor"] * (latent - vae.config["shift_factor"])
+
+
 def encode(
     vae: AutoencoderKL, pixels: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None
 ) -> Tensor:
@@ -139,13 +160,10 @@ def encode(
     Returns:
         Scaled latents, [n, channels, H / 8, W / 8], float32; of the posterior's mode without `generator` and `noise`.
     """
-    posterior = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-    latent = posterior.mean.float()
+    moments = posterior(vae, pixels)
     if generator is not None:
-        noise = torch.randn(latent.shape, generator=generator)
-    if noise is not None:
-        latent = latent + posterior.std.float() * noise.to(latent.device)
-    return vae.config["scaling_factor"] * (latent - vae.config["shift_factor"])
+        noise = torch.randn(moments.mean.shape, generator=generator)
+    return scaled(vae, moments, noise)
 
 
 @torch.no_grad()
