@@ -224,7 +224,7 @@ def _untold(
     for item in ranked:
         apart = np.degrees(abs(wrapped(item.motion[3:4] - best.motion[3], fit.target.symmetry)[0]))
         if apart > OTHER_TURN and item not in copies and item.value > AS_MUCH * best.value:
-            return f"turns of the object that are {apart:.0f} degrees apart explain the picture about equally well"
+            return "two turns of the object explain the picture about equally well"
     return None
 
 
