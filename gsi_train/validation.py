@@ -159,7 +159,9 @@ def _drawing(model: Any) -> Iterator[None]:
         # A sharded model gathers its weights for `forward` alone, unless it is told; others are left as they are.
         register_fsdp_forward_method(model, name)
     try:
-        yield
+        # Compiled layers are made for packs; a drawing, which asks a few times, would compile them anew.
+        with torch.compiler.set_stance("force_eager"):
+            yield
     finally:
         for name in names:
             vars(model).pop(name, None)

@@ -22,6 +22,13 @@ CAUSAL, FULL, NOISE = MODES = ("causal", "full", "noise")
 """How the tokens of a split see each other: only earlier ones; all; all, and nobody outside sees them."""
 
 
+def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor on a device; what goes to a GPU is queued, so that nothing waits for the work under way there."""
+    if torch.device(device).type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where each token of a pack comes from; all tensors are [tokens].
@@ -71,7 +78,7 @@ class Layout:
 
     def to(self, device: torch.device | str) -> Layout:
         """The same on a device."""
-        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return replace(self, **{field.name: moved(getattr(self, field.name), device) for field in fields(self)})
 
 
 def allowed(layout: Layout) -> Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]:
@@ -124,8 +131,9 @@ class BlockAttention:
     def __call__(self, module: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """See [`SampleAttention`]."""
         # On the CPU, where it has no backward pass, it is for tests: compiling would take longer than it saves.
+        # In a layer that is compiled as a whole it already is.
         flex: Callable[..., Any] = flex_attention
-        if query.is_cuda:
+        if query.is_cuda and not torch.compiler.is_compiling():
             flex = _compiled(flex_attention)
         out = flex(query[None], key[None], value[None], block_mask=self.mask, scale=module.scaling, enable_gqa=True)
         return out[0].transpose(0, 1).flatten(1)
@@ -159,6 +167,9 @@ class SampleAttention:
         self.parts = parts
         self.implementation = implementation
         self.keep = keep
+        rows = [part.rows for part in parts if part.rows is not None]
+        self.rank = torch.cat(rows).argsort() if rows else None
+        """[tokens], where each token is among those of all parts."""
         self.seen: list[list[tuple[Tensor, Tensor]]] = []
 
     def __call__(self, module: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -189,7 +200,6 @@ class SampleAttention:
             outs.append(out[0].flatten(1))
         if self.keep:
             self.seen.append(seen)
-        if len(self.parts) == 1 and self.parts[0].rows is None:
+        if self.rank is None:
             return outs[0]
-        order = torch.cat([part.rows for part in self.parts if part.rows is not None])
-        return torch.cat(outs)[order.argsort()]
+        return torch.cat(outs)[self.rank]

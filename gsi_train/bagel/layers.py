@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.qwen2.modeling_qwen2 import (
@@ -26,6 +27,7 @@ from transformers.models.qwen2.modeling_qwen2 import (
 )
 from transformers.models.siglip.modeling_siglip import SiglipEncoder
 
+from gsi_train.bagel.attention import moved
 from gsi_train.bagel.patches import sincos_table
 
 
@@ -95,6 +97,8 @@ class BagelAttention(nn.Module):
 class BagelDecoderLayer(GradientCheckpointingLayer):
     """A Qwen2 layer with two complete sets of weights."""
 
+    mlp_checkpointing = False
+
     def __init__(self, config: Any, layer_idx: int, experts: Sequence[str]) -> None:
         super().__init__()
         self.experts = tuple(experts)
@@ -116,10 +120,15 @@ class BagelDecoderLayer(GradientCheckpointingLayer):
         outs = []
         for expert, x, change in zip(self.experts, streams, attended, strict=True):
             with _detached(expert, freeze_und):
-                h = x + change
-                norm, mlp = (self.get_submodule(f"{name}{expert}") for name in ("post_attention_layernorm", "mlp"))
-                outs.append(h + mlp(norm(h)))
+                if self.mlp_checkpointing and self.training and torch.is_grad_enabled():
+                    outs.append(checkpoint(self._mlp, expert, x + change, use_reentrant=False))
+                else:
+                    outs.append(self._mlp(expert, x + change))
         return tuple(outs)
+
+    def _mlp(self, expert: str, h: Tensor) -> Tensor:
+        norm, mlp = (self.get_submodule(f"{name}{expert}") for name in ("post_attention_layernorm", "mlp"))
+        return h + mlp(norm(h))
 
 
 class BagelDecoder(nn.Module):
@@ -133,6 +142,28 @@ class BagelDecoder(nn.Module):
         for expert in self.experts:
             self.add_module(f"norm{expert}", Qwen2RMSNorm(config.hidden_size, config.rms_norm_eps))
         self.rotary_emb = Qwen2RotaryEmbedding(config)
+
+    def compile_layers(self, backend: str = "inductor") -> None:
+        """Compile the layers for training on a GPU: norms, rotary positions and activations become few kernels.
+
+        To be called last, when adapters are in place and weights are sharded: what those change would not be seen.
+
+        Args:
+            backend: of `torch.compile`.
+        """
+        for layer in self.layers:
+            # Only `forward`, so that the hooks of a sharded model stay outside. Packs have all lengths.
+            layer.forward = torch.compile(layer.forward, dynamic=True, fullgraph=True, backend=backend)
+
+    def checkpoint_mlps(self) -> None:
+        """Compute the MLPs again for the backward pass instead of keeping their states.
+
+        They are two thirds of what a layer keeps, and half of its work: a middle between all and nothing
+        (`gradient_checkpointing_enable`, which keeps only what comes into a layer).
+        """
+        for layer in self.layers:
+            assert isinstance(layer, BagelDecoderLayer)
+            layer.mlp_checkpointing = True
 
     def forward(
         self,
@@ -224,7 +255,7 @@ class BagelVisionTransformer(nn.Module):
         batch = nn.utils.rnn.pad_sequence(hidden.split(list(lens)), batch_first=True)
         mask = None
         if min(lens) < longest:
-            real = torch.arange(longest, device=hidden.device) < torch.tensor(lens, device=hidden.device)[:, None]
+            real = torch.arange(longest, device=hidden.device) < moved(torch.tensor(lens), hidden.device)[:, None]
             mask = torch.zeros(real.shape, dtype=hidden.dtype, device=hidden.device)
             mask = mask.masked_fill_(~real, torch.finfo(hidden.dtype).min)[:, None, None, :]
             mask = mask.expand(-1, 1, longest, -1)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, initialization
 from transformers.utils import ModelOutput
 
-from gsi_train.bagel.attention import BlockAttention, Layout, Part, SampleAttention, block_mask, dense_mask
+from gsi_train.bagel.attention import BlockAttention, Layout, Part, SampleAttention, block_mask, dense_mask, moved
 from gsi_train.bagel.configuration_bagel import BagelConfig
 from gsi_train.bagel.layers import (
     GENERATION,
@@ -137,6 +137,8 @@ class BagelForConditionalGeneration(PreTrainedModel):
             self.vae2llm = nn.Linear(config.latent_token_size, hidden)
             self.llm2vae = nn.Linear(hidden, config.latent_token_size)
             self.latent_pos_embed = BagelPositions(config.max_latent_size, hidden)
+        # All steps of a drawing read the same pack, and to make it takes a good part of a step.
+        self._drawn: tuple[Any, Pack] | None = None
         self.post_init()
 
     @classmethod
@@ -277,7 +279,7 @@ class BagelForConditionalGeneration(PreTrainedModel):
 
     @staticmethod
     def _lens(pack: Pack) -> Tensor:
-        return torch.tensor(pack.latent_lens, dtype=torch.int64, device=pack.order.device)
+        return moved(torch.tensor(pack.latent_lens, dtype=torch.int64), pack.order.device)
 
     def _embed_understanding(self, pack: Pack) -> Tensor:
         """Patches and texts of a pack as the language model reads them, [P + X, hidden]."""
@@ -382,9 +384,12 @@ class BagelForConditionalGeneration(PreTrainedModel):
         Returns:
             Velocities as `noised`, float32.
         """
-        items = [VaeImage(grid=grid, noised=True, timestep_logit=0.0) for grid in grids]
-        pack = self._pack(contexts, items)
-        times = torch.as_tensor(time, dtype=torch.float32, device=self.device).expand(len(contexts))
+        key = (tuple(grids), tuple(context.position for context in contexts), self.device)
+        if self._drawn is None or self._drawn[0] != key:
+            items = [VaeImage(grid=grid, noised=True, timestep_logit=0.0) for grid in grids]
+            self._drawn = (key, self._pack(contexts, items))
+        pack = self._drawn[1]
+        times = moved(torch.as_tensor(time, dtype=torch.float32), self.device).expand(len(contexts))
         streams, _ = self._read(pack, contexts, torch.cat(list(noised)), times, keep=False)
         return list(self.llm2vae(streams[0]).float().split(pack.latent_lens))
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gsi_train.bagel.attention import CAUSAL, FULL, NOISE, Layout
+from gsi_train.bagel.attention import CAUSAL, FULL, NOISE, Layout, moved
 from gsi_train.bagel.configuration_bagel import BagelConfig
 from gsi_train.bagel.patches import patch_ids, patchify
 
@@ -154,12 +154,14 @@ class Pack:
     def to(self, device: torch.device | str) -> Pack:
         """The same on a device."""
 
-        def moved(value: Any) -> Any:
-            if isinstance(value, (Tensor, Layout)):
+        def on_device(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return moved(value, device)
+            if isinstance(value, Layout):
                 return value.to(device)
-            return [moved(entry) for entry in value] if isinstance(value, list) else value
+            return [on_device(entry) for entry in value] if isinstance(value, list) else value
 
-        return replace(self, **{item.name: moved(getattr(self, item.name)) for item in fields(self) if item.init})
+        return replace(self, **{item.name: on_device(getattr(self, item.name)) for item in fields(self) if item.init})
 
     @property
     def latent_lens(self) -> list[int]:
