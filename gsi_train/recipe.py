@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn, cast, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
 
 
 CHOICES = {
@@ -12,7 +16,15 @@ CHOICES = {
     "dtype": ("float32", "bfloat16"),
     "mixed_precision": ("no", "bf16"),
     "gradient_checkpointing": ("none", "mlps", "layers"),
+    "optimizer": ("adamw", "adamw8bit"),
+    "log_with": ("", "tensorboard", "trackio"),
 }
+SHARES = ("drop_text", "drop_vit", "drop_vae", "text_share", "ema_decay")
+POSITIVE = ("learning_rate", "clip", "timestep_shift")
+LEAST = dict.fromkeys(("steps", "packs_per_step", "save_every", "keep", "pack_tokens", "validation_rows"), 1)
+LEAST |= dict.fromkeys(("lora_rank", "vae_steps", "shuffle_buffer"), 1)
+LEAST |= dict.fromkeys(("count", "image_size", "vit_size", "warmup_steps", "validate_every", "seed"), 0)
+LEAST |= dict.fromkeys(("mse_weight", "ce_weight"), 0)
 TINY = "tiny"
 # May change when a run goes on.
 FREE = ("steps", "save_every", "keep", "validate_every", "validation_rows", "validation_scores", "log_with", "out")
@@ -46,8 +58,8 @@ class TrainConfig:
         dtype: of weights as they are loaded.
         attention: implementation; `flex_attention` on GPUs.
         mixed_precision: of accelerate: `no` or `bf16`.
-        gradient_checkpointing: what is computed again instead of kept: `none`, `mlps` (two thirds of the memory for half
-            of the work) or `layers`.
+        gradient_checkpointing: what is computed again instead of kept: `none`, `mlps` (two thirds of the memory for
+            half of the work) or `layers`.
         compile: fuse small operations of the layers with torch.compile; for GPUs.
         latent_cache: folder in which what the autoencoder makes of pictures is kept; empty: computed each time.
         steps: updates of the weights.
@@ -128,15 +140,23 @@ class TrainConfig:
     log_with: str = ""
 
     def __post_init__(self) -> None:
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise TrainingError(f"{name}: there is no {getattr(self, name)!r}; there are {', '.join(known)}")
-        for name in ("steps", "packs_per_step", "save_every", "keep", "pack_tokens", "validation_rows"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name}: {getattr(self, name)}; it must be at least 1")
-        for name in ("drop_text", "drop_vit", "drop_vae", "text_share", "ema_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise TrainingError(f"{name}: {getattr(self, name)}; it must be from 0 to 1")
+        kinds = get_type_hints(type(self))
+        for item in fields(self):
+            name, value = item.name, getattr(self, item.name)
+            try:
+                TypeAdapter(kinds[name]).validate_python(value, strict=True)
+            except ValidationError as error:
+                raise TrainingError(f"{name}: {value!r}; {error.errors()[0]['msg']}") from error
+            if name in CHOICES and value not in CHOICES[name]:
+                raise TrainingError(
+                    f"{name}: there is no {value!r}; there are {', '.join(filter(None, CHOICES[name]))}"
+                )
+            if name in LEAST and not value >= LEAST[name]:
+                raise TrainingError(f"{name}: {value}; it must be at least {LEAST[name]}")
+            if name in POSITIVE and not 0 < value < math.inf:
+                raise TrainingError(f"{name}: {value}; it must be above 0")
+            if name in SHARES and not 0 <= value <= 1:
+                raise TrainingError(f"{name}: {value}; it must be from 0 to 1")
         if self.pack_tokens > self.max_pack_tokens:
             raise TrainingError(f"max_pack_tokens: {self.max_pack_tokens} is less than pack_tokens; raise it")
         if bool(self.text_data) != bool(self.text_share) or (self.text_data and self.mode != "full"):
@@ -153,9 +173,13 @@ def read_config(arguments: Sequence[str]) -> TrainConfig:
     """
     from trl import TrlParser
 
+    class Parser(TrlParser):
+        def error(self, message: str) -> NoReturn:
+            raise TrainingError(f"recipe: {message}")
+
     try:
-        [config] = TrlParser(cast(Any, TrainConfig)).parse_args_and_config(list(arguments))
-    except ValueError as error:
+        [config] = Parser(cast(Any, TrainConfig)).parse_args_and_config(list(arguments))
+    except (ValueError, yaml.YAMLError) as error:
         raise TrainingError(f"recipe: {error}") from error
     assert isinstance(config, TrainConfig)
     return config

@@ -279,8 +279,7 @@ def _backward(
 @contextmanager
 def _precision(model: Any, config: TrainConfig, accelerator: Accelerator) -> Iterator[None]:
     """Products in bfloat16, if the recipe says so; adapters then take what comes as it is."""
-    plain = config.mode == "lora" and config.mixed_precision != "no"
-    with accelerator.autocast(), disable_input_dtype_casting(model) if plain else nullcontext():
+    with accelerator.autocast(), disable_input_dtype_casting(model, active=config.mixed_precision != "no"):
         yield
 
 
