@@ -22,9 +22,10 @@ from typing import Any
 import datasets
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from peft.helpers import disable_input_dtype_casting
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 
@@ -240,7 +241,7 @@ def _backward(
         step: that it belongs to.
         config: weights of losses, shift of times, mode.
         accelerator: of the run.
-        last: of this step, so that gradients are exchanged now.
+        last: of this step, so that gradients are exchanged now at the latest.
 
     Returns:
         [3]: its parts of the loss, of the picture loss and of the text loss of the step, times the processes.
@@ -257,7 +258,9 @@ def _backward(
     noise = pack.draw_noise(bagel.model.config.latent_token_size).to(accelerator.device)
     pack = pack.to(accelerator.device)
     tokens = pack.latent_tokens(latents, bagel.model.config.latent_patch_size) if latents else None
-    with nullcontext() if last else accelerator.no_sync(model):
+    # A sharded model that waits to exchange gradients holds those of all weights.
+    waits = not last and accelerator.distributed_type != DistributedType.FSDP
+    with accelerator.no_sync(model) if waits else nullcontext():
         with _precision(model, config, accelerator):
             found = model(
                 pack,
@@ -267,7 +270,7 @@ def _backward(
                 mse_weight=config.mse_weight,
                 ce_weight=config.ce_weight,
                 mse_tokens=max(step.learned, 1) / accelerator.num_processes,
-                ce_tokens=max(step.said, 1) / accelerator.num_processes,
+                ce_tokens=step.said / accelerator.num_processes if step.said else None,
                 freeze_und=config.mode != "full",
             )
         accelerator.backward(found.loss)
@@ -328,7 +331,9 @@ def _told(validation: Validation) -> str:
 
 def _export(bagel: BagelPipeline, model: Any, out: Path, config: TrainConfig, accelerator: Accelerator) -> Path:
     """Write what was learned, as a model or as an adapter; all processes call this."""
-    state = accelerator.get_state_dict(model)
+    # Shards are gathered in host memory, of the first process only. An adapter is all that learns.
+    gathered = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=config.mode == "lora")
+    state: Any = get_model_state_dict(model, options=gathered)
     folder = out / ("adapter" if config.mode == "lora" else "model")
     if accelerator.is_main_process:
         if config.mode == "lora":

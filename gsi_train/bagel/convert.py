@@ -358,10 +358,12 @@ def _fill(
         flux = {weight.name: torch.empty(weight.shape, device="meta") for weight in stored.values()}
         found = {name: tuple(weight.shape) for name, weight in converted(flux).items()}
     check_names(found, wanted, where)
+    # Of several processes on a CPU, accelerate calls it cpu:0, cpu:1, ..., which safetensors does not know.
+    place = "cpu" if torch.device(device).type == "cpu" else str(device)
     for file in sorted({weight.file for weight in stored.values()}):
         names = {weight.name: name for name, weight in stored.items() if weight.file == file}
         try:
-            with safe_open(file, framework="pt", device=str(device)) as opened:
+            with safe_open(file, framework="pt", device=place) as opened:
                 weights = {name: opened.get_tensor(name).to(dtype) for name in names}
         except (OSError, SafetensorError) as error:
             raise CheckpointError(

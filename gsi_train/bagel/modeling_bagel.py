@@ -218,7 +218,8 @@ class BagelForConditionalGeneration(PreTrainedModel):
             ce_reweighting: weigh text tokens by one over the square root of their span's length.
             mse_tokens: what the sum of `mse_per_token` is divided by (default: the learned latents of this pack). For
                 an exact mean over several processes and steps: all their latents over the number of processes.
-            ce_tokens: the same for text; a sum of weights with `ce_reweighting`.
+            ce_tokens: the same for text; a sum of weights with `ce_reweighting`. Given, it says that some pack of the
+                step has texts to learn, if not this one.
             freeze_und: keep gradients out of the whole understanding side, as the paper's trainer does.
                 This is more than weights that need no gradients: none flows through its states either.
             output_hidden_states: also give the states after each layer.
@@ -258,6 +259,9 @@ class BagelForConditionalGeneration(PreTrainedModel):
             weights = pack.ce_loss_weights if ce_reweighting else torch.ones_like(pack.ce_loss_weights)
             out.ce_loss = (out.ce_per_token * weights).sum() / (weights.sum() if ce_tokens is None else ce_tokens)
             losses.append(ce_weight * out.ce_loss)
+        elif self.training and ce_tokens is not None:
+            # As for patches: there are texts in other packs.
+            losses.append(0 * self.language_model.lm_head(streams[-1][:1]).sum())
         if losses:
             out.loss = torch.stack(losses).sum()
         return out
@@ -285,9 +289,10 @@ class BagelForConditionalGeneration(PreTrainedModel):
         """Patches and texts of a pack as the language model reads them, [P + X, hidden]."""
         text = self.language_model.model.embed_tokens(pack.text_ids)
         if not pack.vit_lens:
-            if not (self.training and torch.distributed.is_initialized()):
+            if not self.training:
                 return text
             # Other processes may have pictures: all must call the same modules, or a sharded model waits for ever.
+            # One alone does so, too: Adam moves weights without gradient, but leaves those that have none at all.
             patch = torch.zeros(1, self.vit_model.vision_model.embeddings.patch_embedding.in_features)
             none = torch.zeros(1, dtype=torch.int64)
             return text + 0 * self._embed_patches(patch.to(text.device), none.to(text.device), [1]).to(text.dtype)
