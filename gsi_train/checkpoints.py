@@ -58,6 +58,16 @@ class Learner:
     optimizer: Optimizer
     average: WeightAverage | None
 
+    def begin(self) -> None:
+        """Give every weight its state in the optimiser, all zeros.
+
+        Otherwise a weight has one from its first gradient on, and a checkpoint lacks what reading it asks for.
+        """
+        # Makes them by a step without gradients, which counts as one.
+        get_optimizer_state_dict(self.model, self.optimizer, options=_LEARNED)
+        for state in self.optimizer.state.values():
+            state["step"].zero_()
+
     def tensors(self) -> dict[str, Any]:
         """All of it by name; the weights themselves, not copies."""
         found: dict[str, Any] = {
@@ -138,7 +148,7 @@ class Checkpoints:
         self.accelerator.wait_for_everyone()
 
     def load_newest(self, learner: Learner) -> dict[str, Any] | None:
-        """Go on from the newest one; all processes call this.
+        """Go on from the newest one, or begin; all processes call this.
 
         Returns:
             What was in `facts`, with `step`; None if there is no checkpoint.
@@ -146,6 +156,7 @@ class Checkpoints:
         Raises:
             DamagedCheckpointError: it cannot be read, or is of other weights.
         """
+        learner.begin()
         if not (found := self.found()):
             return None
         path = found[-1][1]
