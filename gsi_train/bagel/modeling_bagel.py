@@ -259,12 +259,23 @@ class BagelForConditionalGeneration(PreTrainedModel):
             weights = pack.ce_loss_weights if ce_reweighting else torch.ones_like(pack.ce_loss_weights)
             out.ce_loss = (out.ce_per_token * weights).sum() / (weights.sum() if ce_tokens is None else ce_tokens)
             losses.append(ce_weight * out.ce_loss)
-        elif self.training and ce_tokens is not None:
-            # As for patches: there are texts in other packs.
-            losses.append(0 * self.language_model.lm_head(streams[-1][:1]).sum())
+        if self.training and ce_tokens is not None:
+            losses.append(0 * self._reached(streams, pack))
         if losses:
             out.loss = torch.stack(losses).sum()
         return out
+
+    def _reached(self, streams: Streams, pack: Pack) -> Tensor:
+        """A sum that every weight has a part in, where some packs of a step have texts and others pictures to learn.
+
+        Processes that share weights must all have gradients of the same ones, be they zero.
+        """
+        sums = [stream.float().sum() for stream in streams]
+        if not len(pack.ce_loss_indexes):
+            sums.append(self.language_model.lm_head(streams[-1][:1]).float().sum())
+        if not len(pack.mse_loss_indexes) and not self.config.understanding_only:
+            sums.append(self.llm2vae(streams[0]).float().sum())
+        return torch.stack(sums).sum()
 
     def _checked(self, pack: Pack, latents: Tensor | None) -> Tensor:
         """Latents in float32; empty ones for a pack without pictures to draw."""

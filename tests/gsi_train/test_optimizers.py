@@ -15,6 +15,7 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 from torch.optim import Optimizer
 
+from gsi_train.checkpoints import Learner
 from gsi_train.optimizers import OptimizerError, make_optimizer
 
 
@@ -81,6 +82,21 @@ def test_goes_on_exactly_from_a_checkpoint(tmp_path: Path, name: str, offload: b
             found = second.state[other][key]
             assert found.dtype == value.dtype
             assert torch.equal(plain(found), plain(value))
+
+
+@pytest.mark.parametrize(("name", "offload", "dtype"), KINDS)
+def test_a_state_made_ahead_changes_nothing(name: str, offload: bool, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    one, other = layer(dtype), layer(dtype)
+    other.load_state_dict(one.state_dict())
+    for model in (one, other):
+        optimizer = make_optimizer(model.parameters(), name=name, learning_rate=1e-2, offload=offload)
+        if model is other:
+            before = [weight.detach().clone() for weight in model.parameters()]
+            Learner(model, optimizer, None).begin()
+            assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+        learn(model, optimizer, 0, 2)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(("name", "offload", "dtype"), KINDS[1:])
