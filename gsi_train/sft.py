@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import datasets
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import DistributedType, set_seed
+from filelock import FileLock, Timeout
 from peft.helpers import disable_input_dtype_casting
 from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
@@ -73,12 +75,13 @@ def train(config: TrainConfig) -> Result:
         TrainingError: the run cannot start or go on; checkpoints stay as they are.
         DataError, StorageError, CheckpointError, DamagedCheckpointError: as their names say.
     """
-    out = Path(config.out)
     accelerator = _accelerator(config)
-    main, processes = accelerator.is_main_process, accelerator.num_processes
-    if main:
-        check_folder(out, 0)
-        _claim(out, config)
+    with _claimed(config) if accelerator.is_main_process else nullcontext():
+        return _train(config, accelerator)
+
+
+def _train(config: TrainConfig, accelerator: Accelerator) -> Result:
+    out, main, processes = Path(config.out), accelerator.is_main_process, accelerator.num_processes
     set_seed(config.seed)
 
     rows = load_rows(config.data, config.data_config, config.split, EDIT_COLUMNS, config)
@@ -190,6 +193,8 @@ def train(config: TrainConfig) -> Result:
 
 
 def _accelerator(config: TrainConfig) -> Accelerator:
+    if config.log_with and find_spec(config.log_with) is None:
+        raise TrainingError(f"log_with: {config.log_with} is not installed; pip install {config.log_with}")
     accelerator = Accelerator(
         mixed_precision=config.mixed_precision,
         log_with=config.log_with or None,
@@ -209,14 +214,22 @@ def _accelerator(config: TrainConfig) -> Accelerator:
     return accelerator
 
 
-def _claim(out: Path, config: TrainConfig) -> None:
-    """A folder holds one run: go on with it, or refuse another recipe."""
+@contextmanager
+def _claimed(config: TrainConfig) -> Iterator[None]:
+    """A folder holds one run, and one process writes to it: go on with it, or refuse another recipe."""
+    out = Path(config.out)
+    check_folder(out, 0)
     record, facts = out / "config.json", asdict(config)
     if record.is_file():
         known = json.loads(record.read_text(encoding="utf-8"))
         if apart := [name for name in facts if name not in FREE and known.get(name) != facts[name]]:
             raise TrainingError(f"{out}: holds a run with another {', '.join(apart)}; choose another folder for out")
-    write_atomically(record, (json.dumps(facts, indent=2) + "\n").encode())
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            write_atomically(record, (json.dumps(facts, indent=2) + "\n").encode())
+            yield
+    except Timeout as error:
+        raise TrainingError(f"{out}: another run writes to it; choose another folder for out, or wait") from error
 
 
 def _backward(
@@ -381,13 +394,14 @@ def report(result: Result, config: TrainConfig) -> str:
         which = f"{config.model if config.model != TINY else out / 'start'} --adapter {result.folder}"
     else:
         which = str(result.folder)
+    part = f" --config {config.data_config}" if config.data_config else ""
     return (
         f"loss       {result.first:.4f} at first, {result.last:.4f} at last\n"
         f"edits      {told}\n"
         f"pictures   {result.grid}\n"
         f"log        {out / 'log.jsonl'}, {out / 'loss.png'}\n"
         f"result     {result.folder}\n\n"
-        f"next:  gsi-bench edit --model {which} --data {config.data} --out EDITS"
+        f"next:  gsi-bench edit --model {which} --data {config.data}{part} --split {config.split} --out EDITS"
     )
 
 

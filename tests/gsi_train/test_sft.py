@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed.checkpoint as dcp
+from filelock import FileLock
 
 from gsi_datasets.storage import StorageError
 from gsi_train import sft
@@ -37,7 +38,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    tiny_bagel(1).save_pretrained(folder)
+    bagel = tiny_bagel(1)
+    # A new one draws nothing at first, and adapters could not change that.
+    torch.nn.init.normal_(bagel.model.llm2vae.weight, std=0.05, generator=torch.Generator().manual_seed(1))
+    bagel.save_pretrained(folder)
     return str(folder)
 
 
@@ -215,6 +219,19 @@ def test_another_recipe_is_refused(data: Path, model: str, tmp_path: Path) -> No
     train(config(data, tmp_path, model=model, steps=1))
     with pytest.raises(TrainingError, match="another learning_rate"):
         train(config(data, tmp_path, model=model, learning_rate=1.0))
+
+
+def test_a_folder_that_another_run_writes_to(data: Path, model: str, tmp_path: Path) -> None:
+    with FileLock(tmp_path / ".lock"), pytest.raises(TrainingError, match="another run writes to it"):
+        train(config(data, tmp_path, model=model))
+
+
+def test_a_tracker_that_is_not_installed(
+    data: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sft, "find_spec", lambda name: None)
+    with pytest.raises(TrainingError, match="log_with: trackio is not installed; pip install trackio"):
+        train(config(data, tmp_path, model=model, log_with="trackio"))
 
 
 def test_a_pack_that_holds_no_sample(data: Path, model: str, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_small_whole_and_reproducible(tmp_path: Path) -> None:
 def test_the_autoencoder_learns_pictures() -> None:
     bagel = tiny_bagel()
     errors: list[float] = []
-    last = fit_vae(bagel, [picture(0), picture(1)], steps=40, on_step=lambda _, error: errors.append(error))
+    last = fit_vae(bagel, [picture(0), picture(1)], steps=80, on_step=lambda _, error: errors.append(error))
     assert last < errors[0] / 4
     assert bagel.vae is not None
     pixels = torch.stack([bagel.processor.image_processor.vae_view(picture(number)) for number in (0, 1)])
