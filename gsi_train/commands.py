@@ -157,8 +157,10 @@ def _shipped(option: str, folder: str, name: str) -> Path:
     for path in (here / f"{name}.yaml", Path(name)):
         if path.is_file():
             return path
+    from gsi_train.recipe import TrainingError
+
     names = ", ".join(sorted(path.stem for path in here.glob("*.yaml")))
-    raise FileNotFoundError(f"{option}: {name} is no file; shipped are {names}")
+    raise TrainingError(f"{option}: {name} is no file; shipped are {names}")
 
 
 def _told(summary: EditSummary) -> str:

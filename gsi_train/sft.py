@@ -220,7 +220,8 @@ def _claimed(config: TrainConfig) -> Iterator[None]:
     out = Path(config.out)
     check_folder(out, 0)
     record, facts = out / "config.json", asdict(config)
-    if record.is_file():
+    # What went wrong before anything was made binds nobody.
+    if record.is_file() and any((out / name).exists() for name in ("start", "checkpoints")):
         known = json.loads(record.read_text(encoding="utf-8"))
         if apart := [name for name in facts if name not in FREE and known.get(name) != facts[name]]:
             raise TrainingError(f"{out}: holds a run with another {', '.join(apart)}; choose another folder for out")

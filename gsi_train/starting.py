@@ -47,7 +47,12 @@ def validation_rows(rows: Any, config: TrainConfig) -> datasets.Dataset:
         facts = replace(config, count=config.validation_rows)
         rows = load_rows(config.data, config.data_config, config.validation_split, EDIT_COLUMNS, facts)
     if isinstance(rows, datasets.IterableDataset):
-        return datasets.Dataset.from_list(list(rows.take(config.validation_rows)), features=rows.features)
+        taken = list(rows.take(config.validation_rows))
+        if not taken:
+            raise TrainingError(
+                f"{config.data}: split {config.validation_split or config.split} holds no rows; build some"
+            )
+        return datasets.Dataset.from_list(taken, features=rows.features)
     count = min(config.validation_rows, len(rows))
     return rows.select([len(rows) * number // count for number in range(count)])
 

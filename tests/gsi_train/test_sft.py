@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,7 @@ from gsi_train import sft
 from gsi_train.bagel.pipeline import BagelPipeline
 from gsi_train.checkpoints import DamagedCheckpointError
 from gsi_train.recipe import CHOICES, TrainConfig, TrainingError
-from gsi_train.samples import DataError
+from gsi_train.samples import EDIT_COLUMNS, DataError
 from gsi_train.sft import train
 from gsi_train.tiny import tiny_bagel
 from tests.folders import built_split
@@ -250,6 +251,23 @@ def test_a_pack_that_holds_no_sample(data: Path, model: str, tmp_path: Path) -> 
 def test_what_cannot_start(data: Path, model: str, tmp_path: Path, fields: dict[str, Any], told: str) -> None:
     with pytest.raises((TrainingError, ValueError), match=told):
         train(replace(config(data, tmp_path, model=model), **fields))
+
+
+def test_a_mistake_at_the_start_can_be_mended(data: Path, model: str, tmp_path: Path) -> None:
+    run = config(data, tmp_path, model=model, steps=1)
+    with pytest.raises(TrainingError):
+        train(replace(run, data="no/such/folder"))
+    train(run)
+    assert len(losses(tmp_path)) == 1
+
+
+def test_no_rows_at_all(model: str, tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {name: [] for name in EDIT_COLUMNS}
+    (tmp_path / "data").mkdir()
+    datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "data" / "test.parquet")
+    for streaming, told in ((False, "split test, cannot be loaded: .*no data"), (True, "holds no rows")):
+        with pytest.raises((TrainingError, DataError), match=told):
+            train(config(tmp_path / "data", tmp_path / "run", model=model, streaming=streaming))
 
 
 def test_rows_of_another_kind(model: str, tmp_path: Path) -> None:
