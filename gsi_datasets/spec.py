@@ -30,8 +30,54 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+RoomKind = Literal["kitchen", "living room", "bedroom", "study", "bathroom"]
+ROOM_KINDS: tuple[RoomKind, ...] = ("kitchen", "living room", "bedroom", "study", "bathroom")
+
+
+class RoomWorld(_Strict):
+    """Homes: furnished rooms, seen from several viewpoints each.
+
+    Attributes:
+        kind: the world function that composes them.
+        rooms: kinds of the main room, each as often as it is named.
+        connected: how many rooms a home has, least and most; the main one included.
+        objects: how many movable objects the main room has, least and most, chairs and lamps included.
+        assets: ``all``, or ``cc0`` to use nothing that asks for attribution.
+        views: viewpoints of one home; each is a scene of its own.
+        viewpoints: ``dispersed`` as far from each other as can be, or ``random``.
+        eye_height_m: of the camera over the floor.
+        pitch_degrees: how far the camera looks down.
+        fov_degrees: vertical field of view.
+    """
+
+    kind: Literal["room"]
+    rooms: tuple[RoomKind, ...] = Field(default=ROOM_KINDS, min_length=1)
+    connected: Annotated[tuple[int, int], AfterValidator(_ordered)] = (1, 3)
+    objects: Annotated[tuple[int, int], AfterValidator(_ordered)] = (14, 28)
+    assets: Literal["all", "cc0"] = "all"
+    views: int = Field(default=4, ge=1, le=16)
+    viewpoints: Literal["dispersed", "random"] = "dispersed"
+    eye_height_m: Range = (1.15, 1.7)
+    pitch_degrees: Range = (5, 40)
+    fov_degrees: Range = (48, 68)
+
+    @model_validator(mode="after")
+    def _possible(self) -> RoomWorld:
+        if not 1 <= self.connected[0] <= self.connected[1] <= 4:
+            raise ValueError("connected must lie between 1 and 4 rooms")
+        if not 1 <= self.objects[0] <= self.objects[1] <= 60:
+            raise ValueError("objects must lie between 1 and 60")
+        if not 0.4 <= self.eye_height_m[0] <= self.eye_height_m[1] <= 2.2:
+            raise ValueError("eye_height_m must lie between 0.4 and 2.2")
+        if not -10 <= self.pitch_degrees[0] <= self.pitch_degrees[1] <= 75:
+            raise ValueError("pitch_degrees must lie between -10 and 75")
+        if not 20 <= self.fov_degrees[0] <= self.fov_degrees[1] <= 100:
+            raise ValueError("fov_degrees must lie between 20 and 100")
+        return self
+
+
 class World(_Strict):
-    """What scenes are made of.
+    """Tabletops: things on a table in a room.
 
     Attributes:
         kind: the world function that composes them.

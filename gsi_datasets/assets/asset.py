@@ -59,6 +59,7 @@ class Receptacle:
         round: the area is the inscribed ellipse of `half_extents`, not the rectangle.
         rim: height of the rim above the asset's origin, metres (equal to `floor` for flat tops).
         centre: x and y of the middle of the area, metres (a pan's is not the middle of its bounding box).
+        headroom: free height above the floor, metres; a shelf has another one over it.
     """
 
     relation: str
@@ -67,6 +68,7 @@ class Receptacle:
     round: bool
     rim: float
     centre: tuple[float, float] = (0.0, 0.0)
+    headroom: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class AssetInfo:
         kind: ``tabletop``, ``furniture`` or ``structure`` (room shells).
         symmetry: order of rotational symmetry about the vertical, of shape and look: 1 none, n n-fold, 0 any angle.
         mass: kilograms.
-        receptacle: where things can be put, if anywhere.
+        receptacle: where things can be put, if anywhere; of several places the one people would name first.
+        shelves: its other places: the boards of a bookcase, the basin beside a counter's top, the floors of other
+            rooms of a home.
         color: dominant colour word in English, e.g. ``red``; empty if none.
         name: the source's own name of the model.
         author: whom to credit.
@@ -104,6 +108,12 @@ class AssetInfo:
     author: str = "gsi-bench"
     licence: str = "Apache-2.0"
     source: str = "gsi-bench parametric"
+    shelves: tuple[Receptacle, ...] = ()
+
+    @property
+    def places(self) -> tuple[Receptacle, ...]:
+        """Every place where things can be put, the main one first."""
+        return ((self.receptacle,) if self.receptacle else ()) + self.shelves
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,7 @@ def assemble(
     symmetry: int = 1,
     receptacle: Receptacle | None = None,
     kind: str = "tabletop",
+    shelves: Sequence[Receptacle] = (),
 ) -> Asset:
     """Put an object together, its origin at the bottom centre of its bounding box.
 
@@ -55,13 +56,16 @@ def assemble(
         symmetry: see `AssetInfo`.
         receptacle: in the same frame.
         kind: see `AssetInfo`.
+        shelves: see `AssetInfo`; in the same frame.
     """
     points = np.concatenate([mesh.vertices for mesh, _ in parts])
     low, high = points.min(axis=0), points.max(axis=0)
     shift = -np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
-    if receptacle is not None:
-        x, y = receptacle.centre
-        receptacle = replace(receptacle, centre=(float(x + shift[0]), float(y + shift[1])))
+
+    def moved(place: Receptacle) -> Receptacle:
+        x, y = place.centre
+        return replace(place, centre=(float(x + shift[0]), float(y + shift[1])))
+
     mass = density * sum(mesh.volume() for mesh, _ in parts)
     info = AssetInfo(
         id=asset_id,
@@ -72,9 +76,10 @@ def assemble(
         kind=kind,
         symmetry=symmetry,
         mass=float(np.clip(round(mass, 3), 0.02, None)),
-        receptacle=receptacle,
+        receptacle=moved(receptacle) if receptacle else None,
         color=words.color,
         name=words.en,
+        shelves=tuple(moved(place) for place in shelves),
     )
     drawn = tuple(mesh.moved(*shift).part(material) for mesh, material in parts)
     return Asset(info, drawn, tuple(points + shift for points in hulls))
