@@ -7,7 +7,16 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from gsi_datasets import __version__
 from gsi_datasets.schema import ID_PATTERN, Operation
@@ -50,7 +59,7 @@ class RoomWorld(_Strict):
         fov_degrees: vertical field of view.
     """
 
-    kind: Literal["room"]
+    kind: Literal["room"] = "room"
     rooms: tuple[RoomKind, ...] = Field(default=ROOM_KINDS, min_length=1)
     connected: Annotated[tuple[int, int], AfterValidator(_ordered)] = (1, 3)
     objects: Annotated[tuple[int, int], AfterValidator(_ordered)] = (14, 28)
@@ -96,12 +105,30 @@ class World(_Strict):
         return self
 
 
+_UNKNOWN_KIND = "unknown-kind"
+
+
+def _kind(world: object) -> str | None:
+    kind = world.get("kind", "tabletop") if isinstance(world, dict) else getattr(world, "kind", None)
+    return kind if kind in ("tabletop", "room") else None
+
+
+AnyWorld = Annotated[
+    Annotated[World, Tag("tabletop")] | Annotated[RoomWorld, Tag("room")],
+    Discriminator(_kind, custom_error_type=_UNKNOWN_KIND, custom_error_message="Input should be 'tabletop' or 'room'"),
+]
+
+
 class Edits(_Strict):
     """How far operations go and how they are worded.
 
     Attributes:
         move_cm: distance of CM.
         place_cm: centre-to-centre distance of OP.
+        floor_move_cm: distance of CM for what stands on the floor.
+        floor_place_cm: centre-to-centre distance of OP for what stands on the floor.
+        camera_move_cm: distance of PC.
+        camera_turn_degrees: turn of PC, about the vertical or up and down.
         rotate_degrees: turns of OR, signed, positive counter-clockwise seen from above.
         scale_factors: factors of OS.
         units: units of length in instructions.
@@ -110,6 +137,10 @@ class Edits(_Strict):
 
     move_cm: Range = (5, 30)
     place_cm: Range = (12, 35)
+    floor_move_cm: Range = (20, 80)
+    floor_place_cm: Range = (50, 150)
+    camera_move_cm: Range = (5, 50)
+    camera_turn_degrees: Range = (5, 45)
     rotate_degrees: tuple[float, ...] = (30, 45, 60, 90, 120, 135, 150, 180, -30, -45, -60, -90, -120, -135, -150)
     scale_factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.75, 0.8, 1.25, 1.3, 1.5, 1.75, 2.0)
     units: tuple[Literal["cm", "mm", "in"], ...] = ("cm", "cm", "cm", "mm", "in")
@@ -121,19 +152,77 @@ class Edits(_Strict):
             raise ValueError("units, scale_factors and rotate_degrees must not be empty")
         if any(not 0.2 <= factor <= 5 or factor == 1 for factor in self.scale_factors):
             raise ValueError("scale_factors must lie between 0.2 and 5 and not be 1")
-        if self.move_cm[0] <= 0 or self.place_cm[0] <= 0:
-            raise ValueError("distances must be positive")
+        for name in (
+            "move_cm",
+            "place_cm",
+            "floor_move_cm",
+            "floor_place_cm",
+            "camera_move_cm",
+            "camera_turn_degrees",
+        ):
+            if getattr(self, name)[0] <= 0:
+                raise ValueError(f"{name} must be positive")
+        if self.camera_turn_degrees[1] > 60:
+            raise ValueError("camera_turn_degrees must not exceed 60: nothing would stay in view")
         return self
 
 
-class Split(_Strict):
-    """Attributes: counts: accepted triplets wanted per operation."""
+Counts = dict[Operation, Annotated[int, Field(ge=0, le=1_000_000)]]
+_PER_OPERATION, _PER_WORLD = "counts-per-operation", "counts-per-world"
 
-    counts: dict[Operation, Annotated[int, Field(ge=0, le=1_000_000)]]
+
+_BRANCHES = {_PER_OPERATION, _PER_WORLD, "tabletop", "room", "[key]"}
+
+
+def _shape(counts: object) -> str:
+    nested = isinstance(counts, dict) and any(isinstance(value, dict) for value in counts.values())
+    return _PER_WORLD if nested else _PER_OPERATION
+
+
+class Split(_Strict):
+    """Attributes: counts: accepted triplets wanted per operation; where there are several worlds, of each of them."""
+
+    counts: Annotated[
+        Annotated[Counts, Tag(_PER_OPERATION)] | Annotated[dict[str, Counts], Tag(_PER_WORLD)], Discriminator(_shape)
+    ]
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """Triplets wanted by slot: an operation, or ``<world>/<operation>``."""
+        found: dict[str, int] = {}
+        for name, value in self.counts.items():
+            if isinstance(value, dict):
+                found |= {f"{name}/{operation}": count for operation, count in value.items()}
+            else:
+                found[name] = value
+        return found
 
     @property
     def total(self) -> int:
-        return sum(self.counts.values())
+        return sum(self.slots.values())
+
+    def scaled(self, factor: float) -> Split:
+        """The same with every count multiplied (rounded up)."""
+
+        def times(counts: Counts) -> Counts:
+            return {operation: -int(-count * factor // 1) for operation, count in counts.items()}
+
+        nested = {name: times(value) for name, value in self.counts.items() if isinstance(value, dict)}
+        return Split(counts=nested or times(self.counts))  # type: ignore[arg-type]
+
+
+class Balance(_Strict):
+    """Largest shares that the rows of one operation may have in common; 1 asks for nothing.
+
+    Attributes:
+        category: the category of what is edited.
+        room: the kind of room.
+        extent: a third of the range of distances, turns or factors; for PC the kind of motion.
+    """
+
+    category: float = Field(default=1.0, gt=0, le=1)
+    room: float = Field(default=1.0, gt=0, le=1)
+    extent: float = Field(default=1.0, gt=0, le=1)
 
 
 class DatasetSpec(_Strict):
@@ -145,7 +234,9 @@ class DatasetSpec(_Strict):
         seed: everything random follows from it.
         image_size: width and height, pixels.
         world: what scenes are made of.
+        worlds: several kinds of scenes by name, instead of `world`; they take turns.
         edits: how far operations go.
+        balance: what the rows of an operation may have in common.
         splits: what to build.
     """
 
@@ -153,22 +244,45 @@ class DatasetSpec(_Strict):
     version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$")
     seed: int = Field(default=0, ge=0)
     image_size: int = Field(default=512, ge=64, le=2048)
-    world: World = World()
+    world: AnyWorld = World()
+    worlds: dict[Annotated[str, Field(pattern=ID_PATTERN)], AnyWorld] = Field(default_factory=dict)
     edits: Edits = Edits()
+    balance: Balance = Balance()
     splits: dict[str, Split]
 
     @model_validator(mode="after")
     def _buildable(self) -> DatasetSpec:
         if not self.splits:
             raise ValueError("splits: at least one split is needed")
+        if self.worlds and "world" in self.model_fields_set:
+            raise ValueError("world: give either world or worlds, not both")
         for name, split in self.splits.items():
             if not name.isidentifier():
                 raise ValueError(f"splits: '{name}' is not a valid split name")
+            nested = any(isinstance(value, dict) for value in split.counts.values())
+            if self.worlds and (not nested or set(split.counts) - set(self.worlds)):
+                raise ValueError(f"splits.{name}.counts: must have counts under each of {sorted(self.worlds)}")
+            if nested and not self.worlds:
+                raise ValueError(f"splits.{name}.counts: counts per world need `worlds`; there is only `world`")
             if split.total == 0:
                 raise ValueError(f"splits.{name}.counts: all counts are 0; nothing would be built")
-            if split.counts.get("PC"):
-                raise ValueError(f"splits.{name}.counts.PC: the tabletop world has no camera moves; set it to 0")
+            for slot, count in split.slots.items():
+                world = self.worlds.get(slot.partition("/")[0], self.world)
+                if slot.endswith("PC") and count and world.kind == "tabletop":
+                    where = slot.replace("/", ".")
+                    raise ValueError(
+                        f"splits.{name}.counts.{where}: a tabletop world has no camera moves; set it to 0"
+                    )
         return self
+
+    def world_of(self, index: int) -> tuple[str, World | RoomWorld, int]:
+        """The world of a scene of a split: its name (empty if there is only one), itself, and the scene's number in
+        it. Worlds take turns."""
+        if not self.worlds:
+            return "", self.world, index
+        names = sorted(self.worlds)
+        name = names[index % len(names)]
+        return name, self.worlds[name], index // len(names)
 
     def digest(self, split: str, renderer: str) -> str:
         """Hex digest of all that decides the rows of a split; seeds, shards and the cache key on it."""
@@ -189,11 +303,7 @@ class DatasetSpec(_Strict):
 
     def scaled(self, factor: float) -> DatasetSpec:
         """The same spec with every count multiplied (rounded up)."""
-        splits = {
-            name: Split(counts={op: -int(-count * factor // 1) for op, count in split.counts.items()})
-            for name, split in self.splits.items()
-        }
-        return self.model_copy(update={"splits": splits})
+        return self.model_copy(update={"splits": {name: split.scaled(factor) for name, split in self.splits.items()}})
 
 
 def load_spec(source: str | Path) -> DatasetSpec:
@@ -223,7 +333,9 @@ def load_spec(source: str | Path) -> DatasetSpec:
     except ValidationError as error:
         lines = [f"{path}: {len(error.errors())} field(s) to mend"]
         for item in error.errors():
-            where = ".".join(str(part) for part in item["loc"]) or "spec"
+            # Without pydantic's words for which branch of a choice it took.
+            where = ".".join(str(part) for part in item["loc"] if part not in _BRANCHES) or "spec"
+            where += ".kind" if item["type"] == _UNKNOWN_KIND else ""
             lines.append(f"  {where}: {item['msg'].removeprefix('Value error, ')}")
         raise SpecError("\n".join(lines)) from error
 
