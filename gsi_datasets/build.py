@@ -86,7 +86,8 @@ def build(
         raise BuildError(f"workers: {workers} processes cannot build anything; give 1 or more")
     start = time.perf_counter()
     digest = spec.digest(split, renderer)
-    ledger = Ledger({name: count for name, count in spec.splits[split].counts.items() if count})
+    wanted = {name: count for name, count in spec.splits[split].slots.items() if count}
+    ledger = Ledger(wanted, spec.balance, spec.edits, lambda index: spec.world_of(index)[0])
     with staging_folder(out, spec.name, split, digest) as folder:
         manifest = _finished(out, spec.name, split, digest, ledger.wanted)
         made = 0
@@ -113,7 +114,7 @@ def build(
                     wanted=ledger.wanted,
                     scenes=ledger.scenes,
                     rejected=ledger.table(),
-                    spec=spec.model_dump(mode="json", exclude={"splits"}),
+                    spec=spec.content(),
                 )
                 if rejects:
                     rejects.move_to(out / spec.name / "rejects" / split)

@@ -13,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets import assets
+from gsi_datasets.camera_control import CLEARANCE, STEEPEST, obstructed, steepness
 from gsi_datasets.geometry import corners, overlap_xy, rotation_angle
 from gsi_datasets.operations import Candidate
+from gsi_datasets.placing import SAME_HEIGHT, foot_of, places
 from gsi_datasets.scene import Box, Scene, SceneObject
 from gsi_datasets.simulators.base import Contact
 
 
 if TYPE_CHECKING:
     from gsi_datasets.renderers.rays import Visibility
+
+
+# Scales that furniture is believable at.
+SMALLEST_FURNITURE, LARGEST_FURNITURE = 0.65, 1.5
 
 
 class Reason(NamedTuple):
@@ -57,8 +63,8 @@ TOLERANCES = Tolerances()
 
 
 def destination_on_support(candidate: Candidate) -> Reason | None:
-    """The foot of the target must stand within the usable area of the table."""
-    if candidate.removes:
+    """The foot of the target must stand within the usable area of a table, a shelf or a floor."""
+    if candidate.removes or candidate.moves_camera:
         return None
     target = candidate.after[candidate.target]
     if target.support is None:
@@ -66,22 +72,21 @@ def destination_on_support(candidate: Candidate) -> Reason | None:
     support = candidate.after[target.support]
     if not support.static:
         return None
-    receptacle = assets.info(support.asset).receptacle
-    if receptacle is None:
+    if not assets.info(support.asset).places:
         return Reason("unsupported", f"{support.name} has no usable surface")
-    feet = _foot(target.box)
-    local = (feet - support.position) @ support.rotation / support.scale
-    half = np.asarray(receptacle.half_extents)
-    ratio = np.abs(local[:, :2] - receptacle.centre) / half
-    outside = (np.linalg.norm(ratio, axis=1) if receptacle.round else ratio.max(axis=1)).max()
-    if outside > 1:
-        return Reason("off-table", f"{target.name} would stand {100 * (outside - 1):.0f} % beyond the usable edge")
+    feet = foot_of(target.box)
+    level = [place for place in places(support) if abs(place.centre[2] - feet[:, 2].min()) <= SAME_HEIGHT]
+    outside = min((place.overhang(feet) for place in level), default=np.inf)
+    if outside > 0:
+        return Reason(
+            "off-table", f"{target.name} would stand {100 * min(outside, 9.99):.0f} % beyond the usable edge"
+        )
     return None
 
 
 def destination_free(candidate: Candidate, tolerances: Tolerances = TOLERANCES) -> Reason | None:
     """Nothing else may stand where the target goes (boxes seen from above, with clearance)."""
-    if candidate.removes:
+    if candidate.removes or candidate.moves_camera:
         return None
     target = candidate.after[candidate.target]
     for other in candidate.after.movable:
@@ -92,25 +97,38 @@ def destination_free(candidate: Candidate, tolerances: Tolerances = TOLERANCES) 
     return None
 
 
-def _foot(box: Box) -> NDArray[np.float64]:
-    points = corners(box)
-    return points[np.argsort(points[:, 2])[:4]]
-
-
 def _apart_vertically(a: Box, b: Box) -> bool:
     za, zb = corners(a)[:, 2], corners(b)[:, 2]
     return bool(za.min() > zb.max() - 0.001 or zb.min() > za.max() - 0.001)
 
 
 def believable_size(candidate: Candidate) -> Reason | None:
-    """A scaled object must stay something one could see on a table."""
+    """A scaled object must stay something one could see on a table; furniture must stay something to use."""
     if candidate.operation != "OS":
         return None
-    size = candidate.after[candidate.target].box.size
+    target = candidate.after[candidate.target]
+    size = target.box.size
+    if assets.info(target.asset).kind == "furniture":
+        if not SMALLEST_FURNITURE <= target.scale <= LARGEST_FURNITURE:
+            return Reason("size", f"{candidate.target} would be {target.scale:.2f} times as large as such things are")
+        return None
     if size.max() > 0.55:
         return Reason("size", f"{candidate.target} would be {100 * size.max():.0f} cm large")
     if np.sort(size)[1] < 0.015:
         return Reason("size", f"{candidate.target} would be {1000 * np.sort(size)[1]:.0f} mm small")
+    return None
+
+
+def camera_free(before: Scene, candidate: Candidate) -> Reason | None:
+    """The camera moves through nothing, ends clear of everything and does not look at its feet or the ceiling."""
+    if not candidate.moves_camera:
+        return None
+    camera = candidate.after.camera
+    steep = steepness(camera)
+    if abs(steep) > STEEPEST:
+        return Reason("steep", f"the camera would look {abs(steep):.0f} degrees {'up' if steep > 0 else 'down'}")
+    if name := obstructed(before, camera):
+        return Reason("collision", f"the camera would come within {100 * CLEARANCE:.0f} cm of {name}")
     return None
 
 
@@ -162,10 +180,12 @@ def others_still(before: Scene, after: Scene, target: str, tolerances: Tolerance
     return None
 
 
-def visible(visibility: Mapping[str, Visibility], name: str, when: str, fraction: float, pixels: int) -> Reason | None:
-    """The named object must be seen well enough, and wholly inside the frame."""
+def visible(
+    visibility: Mapping[str, Visibility], name: str, when: str, fraction: float, pixels: int, inside: float = 0.99
+) -> Reason | None:
+    """The named object must be seen well enough, and lie inside the frame, wholly or by a share."""
     seen = visibility[name]
-    if seen.inside < 0.99:
+    if seen.inside < inside:
         return Reason("out-of-frame", f"{name} is {100 * seen.inside:.0f} % inside the frame {when}")
     if seen.fraction < fraction:
         return Reason("occluded", f"{100 * seen.fraction:.0f} % of {name} is visible {when}")

@@ -142,7 +142,7 @@ def _demo(options: argparse.Namespace) -> int:
     if options.count < 1:
         raise SpecError("--count: must be at least 1")
     spec = load_spec("gsi_syn_demo")
-    spec = spec.scaled(options.count / max(spec.splits["test"].counts.values()))
+    spec = spec.scaled(options.count / max(spec.splits["test"].slots.values()))
     report = _run_build(spec, "test", options, keep_rejects=True)
     sheet, page = _pictures(options.out, spec.name, "test", None, 0)
     print(f"\ncontact sheet  {sheet}\npage           {page.resolve().as_uri()}")

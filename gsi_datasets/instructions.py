@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gsi_datasets.assets.vocabulary import CATEGORIES
+
 
 UNITS = {
     # metres per unit, English and Chinese name, step that instructions use
@@ -31,6 +33,15 @@ PLACES = {
     "behind": ("behind", "后方（远离相机一侧）"),
 }
 
+# Where on a receptacle; the words "camera" and "from the camera" are read by the published protocol.
+SPOTS = {
+    "leftmost": ("its leftmost spot, as seen from the camera", "最左端（以相机视角为准）"),
+    "rightmost": ("its rightmost spot, as seen from the camera", "最右端（以相机视角为准）"),
+    "nearest": ("the spot nearest to the camera", "离相机最近的一端"),
+    "farthest": ("the spot farthest from the camera", "离相机最远的一端"),
+}
+DIRECTIONS_ZH = {"left": "左", "right": "右", "up": "上", "down": "下", "forward": "前", "backward": "后"}
+
 TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
     "CM-side": (
         [
@@ -49,7 +60,7 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
     "CM-depth": (
         [
             "Move {target} {distance} {direction}.",
-            "Shift {target} {distance} {direction} on the table.",
+            "Shift {target} {distance} {direction} on the {surface}.",
             "Please move {target} {distance} {direction}.",
             "{push} {target} {distance} {direction}.",
         ],
@@ -57,20 +68,20 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
             "把{target}{direction}移动{distance}。",
             "将{target}{direction}平移{distance}。",
             "请把{target}{direction}移动{distance}。",
-            "在桌面上将{target}{direction}挪动{distance}。",
+            "在{surface}上将{target}{direction}挪动{distance}。",
         ],
     ),
     "OP": (
         [
             "Place {target} {distance} {place} {reference}, measured from centre to centre, as seen from the camera.",
             "Move {target} so that it is {distance} {place} {reference}, centre to centre, as seen from the camera.",
-            "Put {target} on the table {distance} {place} {reference} (centre to centre, as seen from the camera).",
+            "Put {target} on the {surface} {distance} {place} {reference} (centre to centre, seen from the camera).",
             "Please place {target} {place} {reference}, {distance} apart centre to centre, as seen from the camera.",
         ],
         [
             "从相机视角看，把{target}放到{reference}{place}，两者中心相距{distance}。",
             "将{target}移到{reference}{place}，中心间距为{distance}（以相机视角为准）。",
-            "把{target}放在桌上，位于{reference}{place}{distance}处（按中心计算，以相机视角为准）。",
+            "把{target}放在{surface}上，位于{reference}{place}{distance}处（按中心计算，以相机视角为准）。",
             "请把{target}摆到{reference}{place}，中心相距{distance}，方向以相机视角为准。",
         ],
     ),
@@ -106,13 +117,13 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
         [
             "Remove {target}.",
             "Please remove {target}.",
-            "Remove {target} from the table.",
+            "Remove {target} from the {surface}.",
             "Remove {target} and leave everything else as it is.",
         ],
         [
             "移除{target}。",
             "请把{target}移走。",
-            "把{target}从桌上拿走。",
+            "把{target}从{surface}上拿走。",
             "移除{target}，其他物体保持不变。",
         ],
     ),
@@ -128,6 +139,62 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
             "将{target}放在{reference}{inside}正中。",
             "请把{target}放{relation}{reference}{inside}，居中放置。",
             "将{target}移{relation}{reference}{inside}的中央。",
+        ],
+    ),
+    "RP-spot": (
+        [
+            "Put {target} {relation} {reference}, at {spot}.",
+            "Place {target} {inside_en} {reference}, at {spot}.",
+            "Please put {target} {relation} {reference}, level with its middle at {spot}.",
+            "Move {target} {relation} {reference}, to {spot}.",
+        ],
+        [
+            "把{target}放{relation}{reference}{inside}{spot}。",
+            "将{target}放在{reference}{inside}{spot}。",
+            "请把{target}放{relation}{reference}{inside}，位于{spot}。",
+            "将{target}移{relation}{reference}{inside}{spot}。",
+        ],
+    ),
+    "PC-move": (
+        [
+            "Move the camera {distance} {direction}.",
+            "Shift the camera {direction} by {distance}.",
+            "Please move the camera {direction} by {distance}.",
+            "Move the camera {direction} {distance} without turning it.",
+        ],
+        [
+            "将相机{direction}移动{distance}。",
+            "把相机{direction}平移{distance}。",
+            "请将相机{direction}移动{distance}。",
+            "相机{direction}移动{distance}，不要转动。",
+        ],
+    ),
+    "PC-yaw": (
+        [
+            "Rotate the camera {angle} degrees to the {direction}.",
+            "Turn the camera {direction} by {angle} degrees.",
+            "Please rotate the camera {direction} by {angle} degrees about the vertical.",
+            "Pan the camera {angle} degrees to the {direction}.",
+        ],
+        [
+            "将相机向{direction}转动{angle}度。",
+            "把相机水平向{direction}旋转{angle}度。",
+            "请将相机绕竖直轴向{direction}转{angle}度。",
+            "相机向{direction}摇{angle}度。",
+        ],
+    ),
+    "PC-pitch": (
+        [
+            "Tilt the camera {direction} by {angle} degrees.",
+            "Rotate the camera {direction} by {angle} degrees.",
+            "Please tilt the camera {angle} degrees {direction}.",
+            "Turn the camera {angle} degrees {direction}.",
+        ],
+        [
+            "将相机向{direction}倾斜{angle}度。",
+            "把相机向{direction}转动{angle}度。",
+            "请将相机镜头向{direction}转{angle}度。",
+            "相机向{direction}俯仰{angle}度。",
         ],
     ),
 }
@@ -152,9 +219,9 @@ def word(
     """All phrasings of an operation.
 
     Args:
-        operation: CM, OP, OR, OS, SR or RP.
+        operation: one of the seven actions.
         parameters: as `gsi_datasets.operations` made them.
-        target: English and Chinese noun phrase of the target.
+        target: English and Chinese noun phrase of the target; not used for PC.
         reference: the same of the reference, if there is one.
 
     Returns:
@@ -162,7 +229,13 @@ def word(
     """
     key = operation
     slots: list[dict[str, str]] = [{"target": target[k], "reference": reference[k]} for k in (0, 1)]
-    if operation in ("CM", "OP"):
+    if "surface" in parameters:
+        surface = parameters["surface"]
+        slots[0]["surface"] = surface
+        slots[1]["surface"] = (
+            "地板" if surface == "floor" else "桌子" if surface == "table" else CATEGORIES[surface].zh
+        )
+    if "distance" in parameters:
         for slot, text in zip(slots, length(parameters["distance"], parameters["unit"]), strict=True):
             slot["distance"] = text
     match operation:
@@ -191,5 +264,18 @@ def word(
                 "middle": "inside" if inside else "on the middle of",
             }
             slots[1] |= {"relation": "到", "inside": "里" if inside else "上"}
+            if (spot := parameters["spot"]) in SPOTS:
+                key = "RP-spot"
+                slots[0] |= {"spot": SPOTS[spot][0], "inside_en": "inside" if inside else "on"}
+                slots[1] |= {"spot": SPOTS[spot][1]}
+        case "PC":
+            key, direction = f"PC-{parameters['motion']}", parameters["direction"]
+            slots[0] |= {"direction": direction}
+            slots[1] |= {"direction": DIRECTIONS_ZH[direction]}
+            if key == "PC-move":
+                slots[0]["direction"] = {"left": "to the left", "right": "to the right"}.get(direction, direction)
+                slots[1]["direction"] = f"向{DIRECTIONS_ZH[direction]}"
+            else:
+                slots[0]["angle"] = slots[1]["angle"] = number(parameters["degrees"])
     english, chinese = TEMPLATES[key]
     return [text.format(**slots[0]) for text in english], [text.format(**slots[1]) for text in chinese]

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gsi_datasets.balance import Shares
 from gsi_datasets.record import Rejection, SceneResult
 from gsi_datasets.schema import IMAGE_COLUMNS, Triplet
+from gsi_datasets.spec import Balance, Edits
 
 
 # When to give up on an operation: fewer than one row in so many scenes, or none in a dry spell of so many.
 SCENES_PER_ROW = 60
 DRY_SPELL = 200
 FAILURES_IN_A_ROW = 8
+# So many scenes that are all rejected as a whole, before the first row, will not be followed by better ones.
+HOPELESS = 12
+# What to change in the spec where scenes are rejected as a whole.
+FIELDS = {
+    "no-view": "world.eye_height_m, world.pitch_degrees, world.fov_degrees or world.views",
+    "sparse": "world.objects",
+    "unstable": "world.objects",
+}
 
 
 class BuildError(RuntimeError):
@@ -24,8 +35,11 @@ class Ledger:
     """Takes scenes in order and decides which rows are kept.
 
     Attributes:
-        wanted: rows wanted per operation.
-        counts: rows kept so far.
+        wanted: rows wanted per slot: an operation, or ``<world>/<operation>``.
+        balance: what the rows of one slot may have in common.
+        edits: the ranges that balance is about.
+        world_of: name of the world of a scene's number; empty where there is only one.
+        counts: rows kept so far, per slot.
         scenes: how many were taken; also the index of the next.
         kept: scene index and positions of its rows that are kept.
         sizes: bytes of each kept row's pictures.
@@ -34,6 +48,9 @@ class Ledger:
     """
 
     wanted: dict[str, int]
+    balance: Balance = field(default_factory=Balance)
+    edits: Edits = field(default_factory=Edits)
+    world_of: Callable[[int], str] = lambda index: ""
     counts: Counter[str] = field(default_factory=Counter)
     scenes: int = 0
     kept: list[tuple[int, list[int]]] = field(default_factory=list)
@@ -44,10 +61,14 @@ class Ledger:
     _ids: set[str] = field(default_factory=set)
     _last_kept: dict[str, int] = field(default_factory=dict)
     _failures: int = 0
+    _whole: int = 0
+
+    def __post_init__(self) -> None:
+        self.shares = Shares(self.balance, self.edits)
 
     @property
     def open(self) -> frozenset[str]:
-        """The operations of which more rows are wanted."""
+        """The slots of which more rows are wanted."""
         return frozenset(name for name, count in self.wanted.items() if self.counts[name] < count)
 
     def take(self, result: SceneResult) -> list[Rejection]:
@@ -56,26 +77,31 @@ class Ledger:
         Raises:
             BuildError: if two rows have the same id.
         """
-        wanted, positions = self.open, []
-        rejections = [item for item in result.rejections if not item.operation or item.operation in wanted]
+        world, positions = self.world_of(result.index), []
+        rejections = [item for item in result.rejections if not item.operation or _slot(world, item) in self.open]
         for position, row in enumerate(result.rows):
-            if row.operation not in self.open:
+            slot = _slot(world, row)
+            if slot not in self.open:
                 continue
             if row.id in self._ids:
                 raise BuildError(f"scene {result.index}: the row id '{row.id}' was used before; ids must be unique")
-            targets = sorted(item.asset for item in row.objects_before if item.id in row.target_ids)
-            if (said := (row.operation, *targets, row.instruction)) in self._said:
-                rejections.append(_duplicate(row))
+            if (said := _said(row)) in self._said:
+                rejections.append(_left_out(row, "duplicate", "says the same of the same asset as an earlier row"))
+                continue
+            if excess := self.shares.excess(slot, self.wanted[slot], row):
+                rejections.append(_left_out(row, "balance", f"is one more of {excess} than the spec's balance wants"))
                 continue
             self._ids.add(row.id)
             self._said.add(said)
-            self.counts[row.operation] += 1
-            self._last_kept[row.operation] = self.scenes
+            self.shares.add(slot, row)
+            self.counts[slot] += 1
+            self._last_kept[slot] = self.scenes
             self.sizes.append(sum(len(getattr(row, name)) for name in IMAGE_COLUMNS))
             positions.append(position)
         if positions:
             self.kept.append((result.index, positions))
-        self.rejected.update((item.operation, item.reason) for item in rejections)
+        self._whole += not result.rows and any(not item.operation for item in result.rejections)
+        self.rejected.update((_slot(world, item) if item.operation else "", item.reason) for item in rejections)
         self.profile.update(result.seconds)
         self.scenes += 1
         return rejections
@@ -92,29 +118,60 @@ class Ledger:
             raise BuildError(
                 f"the last {self._failures} scenes all failed; scene {result.index} ({lost.reason}): {lost.detail}"
             )
+        if not self.kept and self.scenes >= HOPELESS and self._whole >= self.scenes:
+            reasons = self._reasons("")
+            fields = sorted({FIELDS[reason] for reason in reasons if reason in FIELDS}) or ["world"]
+            raise BuildError(
+                f"none of the first {self.scenes} scenes could be used (measured acceptance 0 %; rejected: "
+                f"{_listed(reasons)}); the last: {result.rejections[-1].detail}. Change {' or '.join(fields)}"
+            )
+        worlds = len({name.rpartition("/")[0] for name in self.wanted})
         for name in sorted(self.open):
             dry = self.scenes - self._last_kept.get(name, 0)
-            if self.counts[name] * SCENES_PER_ROW < self.scenes - SCENES_PER_ROW or dry > DRY_SPELL:
-                reasons: Counter[str] = Counter()
-                for (operation, reason), count in sorted(self.rejected.items()):
-                    if operation in (name, ""):
-                        reasons[reason] += count
-                top = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
+            few = self.counts[name] * SCENES_PER_ROW * worlds < self.scenes - SCENES_PER_ROW * worlds
+            if few or dry > DRY_SPELL * worlds:
+                where = name.replace("/", ".")
+                lost_to = _listed(self._reasons(name)) or "nothing was proposed"
                 raise BuildError(
-                    f"splits.{split}.counts.{name}: {self.wanted[name]} rows are wanted, but {self.scenes} scenes "
-                    f"gave {self.counts[name]} and the last {dry} of them none "
-                    f"(rejected: {top or 'nothing was proposed'}); lower this count, or change world.objects or the "
-                    "ranges under edits"
+                    f"splits.{split}.counts.{where}: {self.wanted[name]} rows are wanted, but {self.scenes} scenes "
+                    f"gave {self.counts[name]} and the last {dry} of them none (rejected: {lost_to}); lower this "
+                    "count, or change world.objects, the ranges under edits or the shares under balance"
                 )
+
+    def _reasons(self, slot: str) -> Counter[str]:
+        """How often each reason lost a candidate of a slot, or a whole scene."""
+        reasons: Counter[str] = Counter()
+        for (name, reason), count in sorted(self.rejected.items()):
+            if name in (slot, ""):
+                reasons[reason] += count
+        return reasons
 
     def table(self) -> dict[str, dict[str, int]]:
         """Rejections as the manifest has them: operation -> reason -> count, most frequent first."""
+        sums: Counter[tuple[str, str]] = Counter()
+        for (slot, reason), count in self.rejected.items():
+            sums[slot.rpartition("/")[2], reason] += count
         table: dict[str, dict[str, int]] = defaultdict(dict)
-        for (operation, reason), count in sorted(self.rejected.items(), key=lambda item: (-item[1], item[0])):
+        for (operation, reason), count in sorted(sums.items(), key=lambda item: (-item[1], item[0])):
             table[operation or "scene"][reason] = count
         return dict(sorted(table.items()))
 
 
-def _duplicate(row: Triplet) -> Rejection:
-    detail = f"{row.id} says the same of the same asset as an earlier row"
-    return Rejection(row.operation, "duplicate", detail, row.instruction, row.source_image, row.target_image)
+def _slot(world: str, item: Triplet | Rejection) -> str:
+    return f"{world}/{item.operation}" if world else item.operation
+
+
+def _said(row: Triplet) -> tuple[object, ...]:
+    """What two rows must not have in common: the same words about the same thing; for PC, in the same scene."""
+    if row.operation == "PC":
+        return row.operation, row.scene, row.instruction
+    targets = sorted(item.asset for item in row.objects_before if item.id in row.target_ids)
+    return row.operation, *targets, row.instruction
+
+
+def _listed(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))
+
+
+def _left_out(row: Triplet, reason: str, why: str) -> Rejection:
+    return Rejection(row.operation, reason, f"{row.id} {why}", row.instruction, row.source_image, row.target_image)

@@ -7,17 +7,18 @@ whether there is room, whether it can be seen and whether physics agrees is for 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_datasets import assets, referring
-from gsi_datasets.geometry import camera_axes, rotation_z
+from gsi_datasets import assets, camera_control, referring
+from gsi_datasets.geometry import camera_axes, invert_rigid, rotation_z
 from gsi_datasets.instructions import UNITS
-from gsi_datasets.referring import Expression
+from gsi_datasets.placing import SPOTS, Place, place_of, places, root
+from gsi_datasets.referring import Described, Expression
 from gsi_datasets.scene import Scene, SceneObject
 from gsi_datasets.spec import Edits
 
@@ -27,15 +28,39 @@ SMALLEST_VISIBLE_TURN = np.radians(20)
 
 
 @dataclass(frozen=True, eq=False)
+class Sight:
+    """A scene as its camera sees it.
+
+    Attributes:
+        scene: at rest; supports set.
+        meant: every object that an instruction can mean.
+        targets: names of movable objects that are seen well, in the order in which to try them.
+        anchors: names of all objects that are seen well enough to be referred to.
+    """
+
+    scene: Scene
+    meant: tuple[Described, ...]
+    targets: tuple[str, ...]
+    anchors: frozenset[str]
+
+    @classmethod
+    def of(cls, scene: Scene, names: Iterable[str] | None = None) -> Sight:
+        """Of a scene of which everything is seen; `names` are the objects to try, all movable ones if None."""
+        chosen = tuple(names) if names is not None else tuple(item.name for item in scene.movable)
+        anchors = frozenset(item.name for item in scene.objects if item.instance > 0)
+        return cls(scene, tuple(referring.describe(scene)), chosen, anchors)
+
+
+@dataclass(frozen=True, eq=False)
 class Candidate:
     """T = <R, A, Φ3D> with its ideal destination.
 
     Attributes:
         operation: the action A.
-        target: name of the object R that is edited.
+        target: name of the object R that is edited; empty for PC.
         reference: name of the object the instruction refers to; None if none.
         parameters: the numbers in the instruction, JSON-able; lengths in the unit named there.
-        target_expression: how the target is named.
+        target_expression: how the target is named; None for PC.
         reference_expression: how the reference is named.
         after: the ideal scene after the edit.
     """
@@ -44,59 +69,73 @@ class Candidate:
     target: str
     reference: str | None
     parameters: dict[str, Any]
-    target_expression: Expression
+    target_expression: Expression | None
     reference_expression: Expression | None
     after: Scene
 
     @property
+    def moves_camera(self) -> bool:
+        """Whether the camera moves, and no object."""
+        return self.operation == "PC"
+
+    @property
     def removes(self) -> bool:
         """Whether the target is gone afterwards."""
-        return self.target not in self.after
+        return not self.moves_camera and self.target not in self.after
+
+    @property
+    def subject(self) -> str:
+        """What two candidates that are too much alike have in common: the target, or the kind of camera motion."""
+        return str(self.parameters["motion"]) if self.moves_camera else self.target
 
     def transform(self, before: Scene) -> NDArray[np.float64] | None:
-        """(4, 4) similarity Φ3D that carries the target's source points to their destination, world; None for SR."""
+        """(4, 4) Φ3D, world: the similarity that carries the target's source points to their destination.
+
+        None for SR; for PC the rigid motion that carries the camera.
+        """
         if self.removes:
             return None
+        if self.moves_camera:
+            return invert_rigid(self.after.camera.extrinsics) @ before.camera.extrinsics
         return self.after[self.target].pose @ np.linalg.inv(before[self.target].pose)
 
 
-Proposer = Callable[[Scene, SceneObject, Edits, np.random.Generator], Candidate | None]
+Proposer = Callable[[Sight, SceneObject, Edits, np.random.Generator], Candidate | None]
 
 
-def propose(
-    scene: Scene,
-    operation: str,
-    edits: Edits,
-    rng: np.random.Generator,
-    tries: int = 24,
-    among: Sequence[str] | None = None,
-) -> list[Candidate]:
+def propose(sight: Sight, operation: str, edits: Edits, rng: np.random.Generator, tries: int = 24) -> list[Candidate]:
     """Candidates of one operation, at most `tries`: one for each target, then a second one for each, and so on.
 
     Args:
-        scene: at rest; supports set.
-        operation: CM, OP, OR, OS, SR or RP.
+        sight: the scene and what is seen of it.
+        operation: one of the seven actions.
         edits: how far operations go.
         rng: the only source of chance.
         tries: how many to draw.
-        among: names of the objects that may be targets or references, in the order in which to try them; all movable
-            ones in random order if None.
     """
+    if operation == "PC":
+        return [perspective_control(sight, edits, rng) for _ in range(tries)]
     proposer = PROPOSERS[operation]
-    if among is None:
-        among = [str(name) for name in rng.permutation([item.name for item in scene.movable])]
-    targets = [scene[name] for name in among if not scene.resting_on(name)]
+    targets = [sight.scene[name] for name in sight.targets if not sight.scene.resting_on(name)]
     candidates = []
     for target in itertools.islice(itertools.cycle(targets), tries):
-        candidate = proposer(scene, target, edits, rng)
-        if candidate is not None and (candidate.reference is None or candidate.reference in among):
+        candidate = proposer(sight, target, edits, rng)
+        if candidate is not None and (candidate.reference is None or candidate.reference in sight.anchors):
             candidates.append(candidate)
     return candidates
 
 
-def _name(scene: Scene, name: str, rng: np.random.Generator) -> Expression | None:
-    options = referring.expressions(scene, name)
+def _name(sight: Sight, name: str, rng: np.random.Generator) -> Expression | None:
+    options = referring.expressions(sight.scene, name, sight.meant)
     return options[rng.integers(len(options))] if options else None
+
+
+def _surface(place: Place) -> dict[str, str]:
+    """What to call the place that things are moved on or removed from, as a parameter."""
+    if place.on_floor:
+        return {"surface": "floor"}
+    # Any thing with a top that stands alone in the picture is "the table" to people, a desk and a counter too.
+    return {"surface": "table" if place.owner.name == "table" else place.owner.category}
 
 
 def _distance(bounds_cm: tuple[float, float], edits: Edits, rng: np.random.Generator) -> tuple[float, str, float]:
@@ -112,58 +151,67 @@ def _moved(scene: Scene, target: SceneObject, **changes: Any) -> Scene:
     return scene.with_objects([replace(target, **changes)])
 
 
-def camera_move(scene: Scene, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
+def camera_move(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
     """CM: slide on the support along the camera's right or forward axis, projected to the ground."""
-    support = target.support
-    if support is None or not scene[support].static:
+    scene = sight.scene
+    place = place_of(scene, target)
+    if place is None or not place.owner.static:
         return None
-    expression = _name(scene, target.name, rng)
+    expression = _name(sight, target.name, rng)
     if expression is None:
         return None
-    value, unit, metres = _distance(edits.move_cm, edits, rng)
+    value, unit, metres = _distance(edits.floor_move_cm if place.on_floor else edits.move_cm, edits, rng)
     direction = str(rng.choice(["left", "right", "forward", "back"]))
     right, forward, _ = camera_axes(scene.camera.extrinsics)
     step = {"left": -right, "right": right, "forward": forward, "back": -forward}[direction]
     after = _moved(scene, target, position=target.position + metres * step)
     parameters = {"direction": direction, "distance": value, "unit": unit, "metres": metres, "frame": "source camera"}
-    return Candidate("CM", target.name, None, parameters, expression, None, after)
+    return Candidate("CM", target.name, None, parameters | _surface(place), expression, None, after)
 
 
-def object_place(scene: Scene, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
+def object_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
     """OP: stand at a centre-to-centre distance to one side of a reference object, sides as the camera sees them."""
-    table = _table(scene, target)
+    scene = sight.scene
+    ground = root(scene, target)
     anchors = [
-        item
-        for item in scene.movable
-        if item.name != target.name and item.support == table.name and item.category != target.category
+        (item, place)
+        for item in scene.objects
+        if item.name in sight.anchors and item.support == ground.name and item.category != target.category
+        if item.name != target.name and (place := place_of(scene, item)) is not None
+        if target.support != ground.name or _same(place, place_of(scene, target))
     ]
     if not anchors:
         return None
-    anchor = anchors[rng.integers(len(anchors))]
-    expression, anchor_expression = _name(scene, target.name, rng), _name(scene, anchor.name, rng)
+    anchor, place = anchors[rng.integers(len(anchors))]
+    expression, anchor_expression = _name(sight, target.name, rng), _name(sight, anchor.name, rng)
     if expression is None or anchor_expression is None:
         return None
-    value, unit, metres = _distance(edits.place_cm, edits, rng)
-    place = str(rng.choice(["left", "right", "front", "behind"]))
+    value, unit, metres = _distance(edits.floor_place_cm if place.on_floor else edits.place_cm, edits, rng)
+    side_name = str(rng.choice(["left", "right", "front", "behind"]))
     right, forward, _ = camera_axes(scene.camera.extrinsics)
-    side = {"left": -right, "right": right, "front": -forward, "behind": forward}[place]
+    side = {"left": -right, "right": right, "front": -forward, "behind": forward}[side_name]
     # Box centres are what the instruction measures between; only their ground positions matter here.
     shift = anchor.box.centre + metres * side - target.box.centre
     position = target.position + np.array([shift[0], shift[1], 0.0])
-    if target.support != table.name:
-        position[2] = _surface_height(table)
-    after = _moved(scene, target, position=position, support=table.name)
-    parameters = {"place": place, "distance": value, "unit": unit, "metres": metres, "frame": "source camera"}
+    if target.support != ground.name:
+        position[2] = place.centre[2]
+    after = _moved(scene, target, position=position, support=ground.name)
+    parameters = {"place": side_name, "distance": value, "unit": unit, "metres": metres, "frame": "source camera"}
+    parameters |= _surface(place)
     return Candidate("OP", target.name, anchor.name, parameters, expression, anchor_expression, after)
 
 
-def object_rotation(scene: Scene, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
+def _same(first: Place, second: Place | None) -> bool:
+    return second is not None and first.owner is second.owner and first.receptacle == second.receptacle
+
+
+def object_rotation(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
     """OR: turn about the vertical through the box centre; only turns that change how the object looks."""
     order = assets.info(target.asset).symmetry
     if order == 0:
         return None
     options = [angle for angle in edits.rotate_degrees if _visible_turn(np.radians(angle), order)]
-    expression = _name(scene, target.name, rng)
+    expression = _name(sight, target.name, rng)
     if expression is None or not options:
         return None
     degrees = float(options[rng.integers(len(options))])
@@ -171,7 +219,7 @@ def object_rotation(scene: Scene, target: SceneObject, edits: Edits, rng: np.ran
     # Turn about the box centre: for a box that leans a little, that is not the asset's origin.
     centre = target.box.centre
     position = centre + turn @ (target.position - centre)
-    after = _moved(scene, target, position=position, rotation=turn @ target.rotation)
+    after = _moved(sight.scene, target, position=position, rotation=turn @ target.rotation)
     parameters = {"degrees": degrees, "sense": "positive is counterclockwise seen from above"}
     return Candidate("OR", target.name, None, parameters, expression, None, after)
 
@@ -181,73 +229,73 @@ def _visible_turn(angle: float, order: int) -> bool:
     return min(angle % period, period - angle % period) >= SMALLEST_VISIBLE_TURN
 
 
-def object_scale(scene: Scene, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
+def object_scale(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
     """OS: uniform scale about the point where it stands, so that it neither floats nor sinks."""
-    expression = _name(scene, target.name, rng)
+    expression = _name(sight, target.name, rng)
     if expression is None:
         return None
     factor = float(edits.scale_factors[rng.integers(len(edits.scale_factors))])
-    after = _moved(scene, target, scale=target.scale * factor)
+    after = _moved(sight.scene, target, scale=target.scale * factor)
     return Candidate("OS", target.name, None, {"factor": factor, "anchor": "base"}, expression, None, after)
 
 
-def spatial_removal(scene: Scene, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
+def spatial_removal(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
     """SR: remove the one object a spatial criterion picks."""
-    options = referring.spatial_expressions(scene, target.name)
-    if not options:
+    options = referring.spatial_expressions(sight.scene, target.name, sight.meant)
+    place = place_of(sight.scene, target)
+    if not options or place is None:
         return None
     expression = options[rng.integers(len(options))]
-    return Candidate("SR", target.name, None, {}, expression, None, scene.without(target.name))
+    return Candidate("SR", target.name, None, _surface(place), expression, None, sight.scene.without(target.name))
 
 
-def receptacle_place(scene: Scene, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
-    """RP: into or onto the middle of a free container that it fits."""
+def receptacle_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
+    """RP: into or onto a container or a piece of furniture, at its middle or at one of its ends as the camera sees it.
+
+    Only the main place of a thing counts: which shelf of a bookcase is meant, its name does not say.
+    """
+    scene = sight.scene
+    if assets.info(target.asset).kind == "furniture":
+        return None
     containers = [
         item
-        for item in scene.movable
-        if item.name not in (target.name, target.support)
+        for item in scene.objects
+        if item.name in sight.anchors
+        and item.name not in (target.name, target.support)
         and assets.info(item.asset).receptacle is not None
-        and not scene.resting_on(item.name)
+        and (item.static or not scene.resting_on(item.name))
     ]
     if not containers:
         return None
     container = containers[rng.integers(len(containers))]
-    receptacle = assets.info(container.asset).receptacle
-    assert receptacle is not None
-    expression, container_expression = _name(scene, target.name, rng), _name(scene, container.name, rng)
+    place = places(container)[0]
+    relation = place.receptacle.relation
+    expression, container_expression = _name(sight, target.name, rng), _name(sight, container.name, rng)
     if expression is None or container_expression is None:
         return None
-    # The foot must stand on the flat floor whichever way it is turned.
-    foot = 0.5 * np.hypot(*(target.scale * target.local_size[:2]))
-    if receptacle.relation == "in" and foot > container.scale * min(receptacle.half_extents):
+    # The foot must stand on the flat floor whichever way it is turned; onto a plate it may reach a little over.
+    foot = 0.5 * float(np.hypot(*(target.scale * target.local_size[:2])))
+    if target.scale * target.local_size[2] > place.receptacle.headroom * container.scale - 0.01:
         return None
-    if receptacle.relation == "on" and foot > 1.15 * container.scale * min(receptacle.half_extents):
+    spots = [(which, place.spot(which, scene.camera.extrinsics, foot)) for which in SPOTS]
+    if relation == "on" and spots[0][1] is None and foot <= 1.15 * float(place.half.min()):
+        spots[0] = ("centre", place.centre)
+    options = [(which, at) for which, at in spots if at is not None]
+    if not options:
         return None
-    floor = container.position + container.rotation @ (
-        container.scale * np.array([*receptacle.centre, receptacle.floor])
-    )
+    which, floor = options[rng.integers(len(options))]
     offset = target.box.centre - target.position
     position = np.array([floor[0] - offset[0], floor[1] - offset[1], floor[2]])
     after = _moved(scene, target, position=position, support=container.name)
-    parameters = {"relation": receptacle.relation, "spot": "centre"}
+    parameters = {"relation": relation, "spot": which, "frame": "source camera"}
     return Candidate("RP", target.name, container.name, parameters, expression, container_expression, after)
 
 
-def _table(scene: Scene, target: SceneObject) -> SceneObject:
-    """The static object at the end of the chain of supports."""
-    item = target
-    while not item.static:
-        if item.support is None:
-            raise ValueError(f"scene {scene.name}: {item.name} rests on nothing; settle the scene first")
-        item = scene[item.support]
-    return item
-
-
-def _surface_height(table: SceneObject) -> float:
-    receptacle = assets.info(table.asset).receptacle
-    if receptacle is None:
-        raise ValueError(f"asset {table.asset} supports objects but states no receptacle surface")
-    return float(table.position[2] + table.scale * receptacle.floor)
+def perspective_control(sight: Sight, edits: Edits, rng: np.random.Generator) -> Candidate:
+    """PC: move or turn the camera; no object is named."""
+    motion = camera_control.draw(edits.camera_move_cm, edits.camera_turn_degrees, rng)
+    after = replace(sight.scene, camera=camera_control.moved(sight.scene.camera, motion))
+    return Candidate("PC", "", None, motion.parameters(), None, None, after)
 
 
 PROPOSERS: dict[str, Proposer] = {

@@ -19,7 +19,8 @@ from gsi_datasets.spec import DatasetSpec
 
 if TYPE_CHECKING:
     from gsi_datasets.pipeline import Attempt, Tools
-    from gsi_datasets.renderers.rays import Layers
+    from gsi_datasets.renderers.rays import Layers, Visibility
+    from gsi_datasets.scenes import Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Pictures:
 def triplet(
     spec: DatasetSpec,
     split: str,
-    index: int,
+    stage: Stage,
     number: int,
     attempt: Attempt,
     pictures: Pictures,
@@ -46,7 +47,7 @@ def triplet(
     Args:
         spec: what is built.
         split: name of the split.
-        index: of the scene in the split.
+        stage: the scene.
         number: of the row among those of this scene and operation.
         attempt: verified; its `after` is what physics left.
         pictures: drawn from it.
@@ -59,14 +60,18 @@ def triplet(
     assert attempt.seen_after is not None
     english, chinese = sentences(attempt)
     # Which phrasing comes first varies with the content, not with the place in the file.
-    rng = np.random.default_rng(spec.seed_for(split, index, candidate.operation, number, "wording"))
+    rng = np.random.default_rng(spec.seed_for(split, *stage.seed, candidate.operation, number, "wording"))
     first = int(rng.integers(len(english)))
     english, chinese = ([texts[first], *texts[:first], *texts[first + 1 :]] for texts in (english, chinese))
     extrinsics = before.camera.extrinsics
     transform = candidate.transform(before)
-    parameters = candidate.parameters | {"target_expression": candidate.target_expression.to_dict()}
+    parameters = dict(candidate.parameters)
+    if candidate.target_expression is not None:
+        parameters["target_expression"] = candidate.target_expression.to_dict()
     if candidate.reference_expression is not None:
         parameters["reference_expression"] = candidate.reference_expression.to_dict()
+    still = candidate.removes or candidate.moves_camera
+    references = attempt.kept if candidate.moves_camera else (candidate.reference,) if candidate.reference else ()
     return Triplet(
         id=f"{before.name}-{candidate.operation.lower()}-{number}",
         scene=before.name,
@@ -84,24 +89,29 @@ def triplet(
         target_instances=encoder.png(attempt.seen_after.instances),
         objects_before=object_records(before, attempt.seen_before),
         objects_after=object_records(after, attempt.seen_after),
-        target_ids=[before[candidate.target].instance],
-        reference_ids=[before[candidate.reference].instance] if candidate.reference else [],
+        target_ids=[] if candidate.moves_camera else [before[candidate.target].instance],
+        reference_ids=[before[name].instance for name in references],
         intrinsics=before.camera.intrinsics.tolist(),
         source_extrinsics=extrinsics.tolist(),
         target_extrinsics=after.camera.extrinsics.tolist(),
         transform_world=[] if transform is None else transform.tolist(),
         transform_camera=[] if transform is None else world_to_camera_transform(transform, extrinsics).tolist(),
-        ideal=None if candidate.removes else box_record(candidate.after[candidate.target].box),
-        actual=None if candidate.removes else box_record(after[candidate.target].box),
+        ideal=None if still else box_record(candidate.after[candidate.target].box),
+        actual=None if still else box_record(after[candidate.target].box),
         parameters=_json(parameters),
         checks=_json(attempt.measured),
-        provenance=_json(provenance(spec, split, index, before, use)),
+        provenance=_json(provenance(spec, split, stage, before, use)),
     )
 
 
 def box_record(box: Box) -> BoxRecord:
     """A box as it is written down."""
     return BoxRecord(centre=box.centre.tolist(), size=box.size.tolist(), rotation=box.rotation.tolist())
+
+
+def share(visibility: Visibility) -> float:
+    """How much of an object is seen, as it is written down; what shows less than that is not seen."""
+    return round(float(visibility.fraction), 4)
 
 
 def object_records(scene: Scene, seen: Layers) -> list[ObjectRecord]:
@@ -116,7 +126,7 @@ def object_records(scene: Scene, seen: Layers) -> list[ObjectRecord]:
             asset=item.asset,
             **box_record(item.box).model_dump(),
             symmetry=assets.info(item.asset).symmetry,
-            visibility=round(float(seen.visibility[item.name].fraction), 4),
+            visibility=share(seen.visibility[item.name]),
             support=item.support or "",
             movable=not item.static,
         )
@@ -125,7 +135,7 @@ def object_records(scene: Scene, seen: Layers) -> list[ObjectRecord]:
     ]
 
 
-def provenance(spec: DatasetSpec, split: str, index: int, scene: Scene, use: Tools) -> dict[str, Any]:
+def provenance(spec: DatasetSpec, split: str, stage: Stage, scene: Scene, use: Tools) -> dict[str, Any]:
     """Where a row comes from and whom it owes thanks."""
     used = sorted({item.asset for item in scene.objects})
     credits = [assets.info(asset) for asset in used]
@@ -133,9 +143,11 @@ def provenance(spec: DatasetSpec, split: str, index: int, scene: Scene, use: Too
         "spec": spec.name,
         "version": spec.version,
         "digest": spec.digest(split, use.renderer.name),
+        "split": split,
         "seed": spec.seed,
-        "scene_index": index,
+        "scene_index": stage.seed[0],
         "renderer": use.renderer.name,
+        **stage.setting,
         "versions": {"gsi-bench": __version__}
         | use.simulator.versions()
         | use.rays.versions()

@@ -116,15 +116,16 @@ class Triplet(_Strict):
         instructions_zh: more Chinese phrasings, `instruction_zh` first.
         source_image: before.
         target_image: after.
-        background_image: the source scene without the target object.
+        background_image: the source scene without the target object; for PC the source.
         source_depth: before, millimetres along the optical axis.
         target_depth: after.
         source_instances: before.
         target_instances: after.
         objects_before: every instance before.
         objects_after: every instance after.
-        target_ids: instance ids of what is edited.
-        reference_ids: instance ids of what the instruction refers to (OP, RP); else empty.
+        target_ids: instance ids of what is edited; empty for PC.
+        reference_ids: instance ids of what the instruction refers to (OP, RP); for PC of the movable objects that are
+            seen well in both views; else empty.
         intrinsics: (3, 3) K, pixels.
         source_extrinsics: (4, 4) world-to-camera before.
         target_extrinsics: (4, 4) world-to-camera after (differs for PC only).

@@ -284,20 +284,33 @@ class DatasetSpec(_Strict):
         name = names[index % len(names)]
         return name, self.worlds[name], index // len(names)
 
+    def content(self) -> dict[str, Any]:
+        """All of it but the splits, JSON-able: what manifests keep and seeds are made from."""
+        return self.model_dump(mode="json", exclude={"splits", "world" if self.worlds else "worlds"})
+
+    @classmethod
+    def of_content(cls, content: dict[str, Any]) -> DatasetSpec:
+        """The spec with this `content`; its splits, which decide no row, are made up.
+
+        Raises:
+            pydantic.ValidationError: the content is of another version.
+        """
+        counts: dict[str, Any] = {"CM": 1}
+        if content.get("worlds"):
+            counts = dict.fromkeys(content["worlds"], counts)
+        return cls.model_validate(content | {"splits": {"test": {"counts": counts}}})
+
     def digest(self, split: str, renderer: str) -> str:
         """Hex digest of all that decides the rows of a split; seeds, shards and the cache key on it."""
-        content = {
-            "spec": self.model_dump(mode="json", exclude={"splits"}),
-            "split": split,
-            "renderer": renderer,
-            "package": __version__,
-        }
+        content = {"spec": self.content(), "split": split, "renderer": renderer, "package": __version__}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def seed_for(self, *parts: str | int) -> int:
         """A seed from content: what is built, and which part of it. The renderer does not enter, so that the same
-        scenes can be drawn by each of them."""
-        content = self.model_dump(mode="json", exclude={"splits", "version", "image_size"})
+        scenes can be drawn by each of them; nor does what only chooses among rows."""
+        content = self.content()
+        for name in ("version", "image_size", "balance"):
+            del content[name]
         text = json.dumps([content, *parts], sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 

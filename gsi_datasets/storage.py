@@ -70,7 +70,7 @@ class Manifest(_Strict):
         digest: of all that decides the rows.
         package: version of this package.
         renderer: what drew the colours.
-        wanted: rows asked for per operation.
+        wanted: rows asked for per operation; where there are several worlds, per ``<world>/<operation>``.
         counts: rows per operation.
         rows: their sum.
         picture_bytes: of the pictures of all rows, each counted in every row that shows it.
@@ -271,7 +271,8 @@ def assemble(
         StorageError: if the disk is full or a folder cannot be written; nothing unfinished is left in `out` then.
     """
     folder = out / config
-    counts, credits = dict.fromkeys(facts["wanted"], 0), {}
+    counts = dict.fromkeys((slot.rpartition("/")[2] for slot in facts["wanted"]), 0)
+    credits = {}
 
     def noted() -> Iterator[Triplet]:
         for row in rows:

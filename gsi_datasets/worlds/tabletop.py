@@ -62,7 +62,7 @@ class _Item:
     carrier: int | None = None
 
 
-def compose(name: str, world: World, image_size: int, rng: np.random.Generator) -> Scene:
+def compose(name: str, world: World, image_size: int, rng: np.random.Generator, held_out: bool = False) -> Scene:
     """A tabletop scene, arranged but not yet at rest.
 
     Args:
@@ -70,8 +70,9 @@ def compose(name: str, world: World, image_size: int, rng: np.random.Generator) 
         world: how many objects, which assets.
         image_size: width and height of the view, pixels.
         rng: the only source of chance.
+        held_out: whether to take a room that no training scene has.
     """
-    room_id, table_info = f"param/room/{rng.integers(1 << 20)}", _table(rng, world)
+    room_id, table_info = f"param/room/{rng.integers(1 << 20) + (held_out << 20)}", _table(rng, world)
     room_info = assets.info(room_id)
     room = _place(room_info, "room", 0, np.zeros(3), np.eye(3), static=True)
     reach = np.array(room_info.size[:2]) / 2

@@ -81,13 +81,13 @@ class Rendered:
         try:
             made = json.loads(row["provenance"])
             renderer, digest, index = str(made["renderer"]), str(made["digest"]), int(made["scene_index"])
+            split, view = str(made["split"]), int(made.get("view", 0))
             spec = spec or _shipped(str(made["spec"]), int(made["seed"]))
         except (KeyError, ValueError) as error:
             raise StudioError(f"row {sample.id}: its provenance does not say how it was made ({error})") from error
-        split = str(row["scene"]).removeprefix(f"{spec.name}-").rpartition("-")[0]
         if spec.digest(split, renderer) != digest:
             raise StudioError(f"row {sample.id} was made from another spec or by another version of gsi-bench")
-        self._scene, self._renderer, source = _staged(spec.model_dump_json(), split, index, renderer)
+        self._scene, self._renderer, source = _staged(json.dumps(spec.content()), split, index, view, renderer)
         self._by_id = {item.instance: item for item in self._scene.objects if item.instance > 0}
         if source.shape != sample.source.shape or _difference(source, sample.source) > SAME_PICTURE:
             raise StudioError(f"row {sample.id}: the scene drawn anew does not look like the stored source")
@@ -200,10 +200,9 @@ def spec_of(data: Path, config: str, split: str) -> DatasetSpec | None:
     from gsi_datasets.spec import DatasetSpec
     from gsi_datasets.storage import manifest_path, read_manifest
 
-    # Without its splits, which decide no row; a spec has at least one.
     written = read_manifest(manifest_path(data, config, split)).spec
     try:
-        return DatasetSpec.model_validate(written | {"splits": {split: {"counts": {"CM": 1}}}})
+        return DatasetSpec.of_content(written)
     except ValidationError:
         return None
 
@@ -228,22 +227,29 @@ def _shipped(name: str, seed: int) -> DatasetSpec:
 
 
 @lru_cache(maxsize=1)
-def _staged(spec_json: str, split: str, index: int, renderer: str) -> tuple[Scene, Renderer, Picture]:
+def _staged(content: str, split: str, index: int, view: int, renderer: str) -> tuple[Scene, Renderer, Picture]:
     """The scene at rest, who draws it, and its source picture. Rows of one scene come one after the other."""
+    scenes, draws = _home(content, split, index, renderer)
+    scene = scenes.get(view)
+    if scene is None:
+        raise StudioError(f"scene {index} of {split} has no view {view}, or does not come to rest")
+    return scene, draws, draws.render([scene])[0]
+
+
+@lru_cache(maxsize=1)
+def _home(content: str, split: str, index: int, renderer: str) -> tuple[dict[int, Scene], Renderer]:
+    """The scenes of one number by view, and who draws them."""
     from gsi_datasets.renderers.errors import RendererError
     from gsi_datasets.spec import DatasetSpec
 
     try:
-        from gsi_datasets import pipeline
+        from gsi_datasets import pipeline, scenes
 
-        spec = DatasetSpec.model_validate_json(spec_json)
         use = pipeline.tools(renderer)
     except (ImportError, RendererError) as error:
         raise StudioError(f"no simulator or renderer to draw with: {error}") from error
-    rested, reason = pipeline.bring_to_rest(pipeline.compose(spec, split, index), use.simulator, spec.world.objects[0])
-    if rested is None:
-        raise StudioError(f"scene {index} of {split} does not come to rest: {reason}")
-    return rested, use.renderer, use.renderer.render([rested])[0]
+    found = scenes.stages(DatasetSpec.of_content(json.loads(content)), split, index, use.simulator, use.rays)
+    return {stage.seed[1] if len(stage.seed) > 1 else 0: stage.scene for stage in found if stage.scene}, use.renderer
 
 
 def _difference(first: Picture, second: Picture) -> float:

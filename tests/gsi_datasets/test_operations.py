@@ -8,7 +8,7 @@ import pytest
 from gsi_datasets import checks
 from gsi_datasets.geometry import rotation_angle, yaw_of
 from gsi_datasets.instructions import UNITS
-from gsi_datasets.operations import PROPOSERS, Candidate, propose
+from gsi_datasets.operations import PROPOSERS, Candidate, Sight, propose
 from gsi_datasets.scene import Scene
 from gsi_datasets.spec import Edits
 from tests.toys import TABLE_HEIGHT, tabletop, thing, toy_assets  # noqa: F401
@@ -31,7 +31,7 @@ def scene() -> Scene:
 
 
 def candidates(scene: Scene, operation: str, count: int = 200) -> list[Candidate]:
-    found = propose(scene, operation, EDITS, np.random.default_rng(1), count)
+    found = propose(Sight.of(scene), operation, EDITS, np.random.default_rng(1), count)
     assert len(found) > 10
     return found
 
@@ -104,11 +104,11 @@ def test_things_go_into_the_middle_of_containers_that_they_fit(scene: Scene) -> 
 def test_nothing_is_done_to_what_carries_something() -> None:
     scene = tabletop(thing("bowl", 0, 0), thing("apple", 0, 0, on="bowl"), thing("box", 0.3, 0))
     for operation in ("CM", "OP", "OS", "SR"):
-        found = propose(scene, operation, EDITS, np.random.default_rng(0), 60)
+        found = propose(Sight.of(scene), operation, EDITS, np.random.default_rng(0), 60)
         assert all(item.target != "bowl" for item in found)
     # The apple in the bowl cannot slide on the table, but it can be placed there.
-    assert all(item.target == "box" for item in propose(scene, "CM", EDITS, np.random.default_rng(0), 60))
-    placed = [it for it in propose(scene, "OP", EDITS, np.random.default_rng(0), 90) if it.target == "apple"]
+    assert all(item.target == "box" for item in propose(Sight.of(scene), "CM", EDITS, np.random.default_rng(0), 60))
+    placed = [it for it in propose(Sight.of(scene), "OP", EDITS, np.random.default_rng(0), 90) if it.target == "apple"]
     assert placed
     assert all(item.after["apple"].support == "table" for item in placed)
 

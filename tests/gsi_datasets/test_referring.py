@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,13 +53,41 @@ def test_a_close_second_makes_a_criterion_ambiguous() -> None:
     assert sorted(fits) == ["a", "b"]
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("criterion", [name for name in CRITERIA if name not in ("highest", "lowest")])
 def test_each_criterion_picks_the_object_people_would(criterion: str) -> None:
     winner = {"leftmost": "box", "rightmost": "bowl", "nearest": "apple", "farthest": "bottle", "tallest": "bottle"}
     scene = tabletop(thing("box", -0.4, 0), thing("bowl", 0.4, 0), thing("apple", 0, -0.3), thing("bottle", 0, 0.3))
     fits = resolve(Expression(criterion=criterion), describe(scene), scene.camera.extrinsics)
     assert fits == [winner[criterion]]
     assert Expression(criterion=criterion) in spatial_expressions(scene, winner[criterion])
+
+
+def test_highest_and_lowest_go_by_where_things_stand() -> None:
+    up = replace(thing("red mug", 0.2, 0), position=np.array([0.2, 0.0, 1.2]), support="table")
+    scene = tabletop(thing("blue mug", -0.2, 0), up, thing("bottle", 0, 0.3))
+    assert spatial_expressions(scene, "red_mug").count(Expression("mug", None, "highest")) == 1
+    assert spatial_expressions(scene, "blue_mug").count(Expression("mug", None, "lowest")) == 1
+    level = tabletop(thing("box", 0, 0), thing("bottle", 0.3, 0))
+    assert {item.criterion for name in ("box", "bottle") for item in spatial_expressions(level, name)} == {
+        "leftmost", "rightmost", "tallest",
+    }  # fmt: skip
+
+
+def test_nouns_that_could_be_taken_for_each_other_count_as_one() -> None:
+    cup = replace(thing("blue mug", 0.3, 0, name="cup_1"), category="cup", caption="blue cup")
+    scene = tabletop(thing("red mug", -0.3, 0), cup)
+    assert Expression("mug") not in expressions(scene, "red_mug")
+    assert Expression("mug", "red mug") in expressions(scene, "red_mug")
+
+
+def test_only_what_is_seen_can_be_meant() -> None:
+    scene = tabletop(thing("red mug", -0.3, 0), thing("blue mug", 0.3, 0), thing("box", 0, 0.3))
+    seen = describe(scene, {"red_mug": 0.9, "blue_mug": 0.0, "box": 0.02, "table": 0.5})
+    assert [item.name for item in seen] == ["table", "red_mug", "box"]
+    assert Expression("mug") in expressions(scene, "red_mug", seen)
+    assert Expression("mug") not in expressions(scene, "red_mug")
+    # Furniture is not among "the objects".
+    assert resolve(Expression(criterion="nearest"), seen, scene.camera.extrinsics) == ["red_mug"]
 
 
 def test_removal_speaks_of_the_kind_where_there_are_several() -> None:
