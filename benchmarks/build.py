@@ -15,7 +15,8 @@ from pathlib import Path
 
 from gsi_datasets import renderers
 from gsi_datasets.build import build
-from gsi_datasets.pipeline import bring_to_rest, compose, make_scene, tools
+from gsi_datasets.pipeline import make_scene, tools
+from gsi_datasets.scenes import stages
 from gsi_datasets.spec import DatasetSpec, load_spec
 
 
@@ -40,7 +41,7 @@ def measure(spec: DatasetSpec, renderer: str, workers: int) -> None:
 def sharing(spec: DatasetSpec, renderer: str) -> None:
     """One scene drawn at once against each of its states drawn alone."""
     use = tools(renderer)
-    scene, _ = bring_to_rest(compose(spec, "test", 0), use.simulator, 1)
+    scene = next(stages(spec, "test", 0, use.simulator, use.rays)).scene
     assert scene is not None
     states = [scene, *(scene.without(item.name) for item in scene.movable[:5])]
     use.renderer.render(states[:1])
