@@ -87,7 +87,7 @@ def build(
     start = time.perf_counter()
     digest = spec.digest(split, renderer)
     wanted = {name: count for name, count in spec.splits[split].slots.items() if count}
-    ledger = Ledger(wanted, spec.balance, spec.edits, lambda index: spec.world_of(index)[0])
+    ledger = Ledger(wanted, spec.balance, spec.edits, spec.slot)
     with staging_folder(out, spec.name, split, digest) as folder:
         manifest = _finished(out, spec.name, split, digest, ledger.wanted)
         made = 0

@@ -71,6 +71,21 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {
             "在{surface}上将{target}{direction}挪动{distance}。",
         ],
     ),
+    "CM-both": (
+        [
+            "Move {target} {distance} {direction} and {distance2} {direction2}, as seen from the camera.",
+            "Shift {target} {direction} by {distance} and {direction2} by {distance2}, as seen from the camera.",
+            "Please move {target} {distance} {direction} and {distance2} {direction2} on the {surface}, as seen from "
+            "the camera.",
+            "Move {target} {distance2} {direction2} and {distance} {direction}, from the camera's point of view.",
+        ],
+        [
+            "从相机视角看，把{target}{direction}移动{distance}，再{direction2}移动{distance2}。",
+            "将{target}{direction}平移{distance}并{direction2}平移{distance2}（以相机视角为准）。",
+            "请在{surface}上把{target}{direction}移动{distance}、{direction2}移动{distance2}，方向以相机视角为准。",
+            "以相机视角为准，将{target}{direction2}挪动{distance2}，{direction}挪动{distance}。",
+        ],
+    ),
     "OP": (
         [
             "Place {target} {distance} {place} {reference}, measured from centre to centre, as seen from the camera.",
@@ -244,6 +259,10 @@ def word(
             key = "CM-side" if direction in ("left", "right") else "CM-depth"
             slots[0] |= {"direction": CAMERA_MOVES[direction][0], "push": "Pull" if direction == "back" else "Push"}
             slots[1] |= {"direction": CAMERA_MOVES[direction][1]}
+            if second := parameters.get("direction2"):
+                key, texts = "CM-both", length(parameters["distance2"], parameters["unit"])
+                for language, (slot, text) in enumerate(zip(slots, texts, strict=True)):
+                    slot |= {"direction2": CAMERA_MOVES[second][language], "distance2": text}
         case "OP":
             for slot, place in zip(slots, PLACES[parameters["place"]], strict=True):
                 slot["place"] = place

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gsi_datasets.balance import Shares
@@ -35,27 +36,27 @@ class Ledger:
     """Takes scenes in order and decides which rows are kept.
 
     Attributes:
-        wanted: rows wanted per slot: an operation, or ``<world>/<operation>``.
+        wanted: rows (or chains) wanted per slot, see `Split.slots`.
         balance: what the rows of one slot may have in common.
         edits: the ranges that balance is about.
-        world_of: name of the world of a scene's number; empty where there is only one.
-        counts: rows kept so far, per slot.
+        slot_of: the slot that rows of an operation from a scene count for.
+        counts: rows (or chains) kept so far, per slot.
         scenes: how many were taken; also the index of the next.
         kept: scene index and positions of its rows that are kept.
         sizes: bytes of each kept row's pictures.
-        rejected: how often each (operation, reason) occurred while the operation was still wanted.
+        rejected: how often each (slot, operation, reason) occurred while the slot was still wanted.
         profile: seconds per step.
     """
 
     wanted: dict[str, int]
     balance: Balance = field(default_factory=Balance)
     edits: Edits = field(default_factory=Edits)
-    world_of: Callable[[int], str] = lambda index: ""
+    slot_of: Callable[[int, str], str] = lambda index, operation: operation
     counts: Counter[str] = field(default_factory=Counter)
     scenes: int = 0
     kept: list[tuple[int, list[int]]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     profile: Counter[str] = field(default_factory=Counter)
     _said: set[tuple[object, ...]] = field(default_factory=set)
     _ids: set[str] = field(default_factory=set)
@@ -77,34 +78,52 @@ class Ledger:
         Raises:
             BuildError: if two rows have the same id.
         """
-        world, positions = self.world_of(result.index), []
-        rejections = [item for item in result.rejections if not item.operation or _slot(world, item) in self.open]
-        for position, row in enumerate(result.rows):
-            slot = _slot(world, row)
+        rejections = [
+            item for item in result.rejections if not item.operation or self._slot(result, item) in self.open
+        ]
+        positions: list[int] = []
+        for group in _groups(result.rows):
+            rows = [result.rows[position] for position in group]
+            slot = self._slot(result, rows[0])
             if slot not in self.open:
                 continue
-            if row.id in self._ids:
-                raise BuildError(f"scene {result.index}: the row id '{row.id}' was used before; ids must be unique")
-            if (said := _said(row)) in self._said:
-                rejections.append(_left_out(row, "duplicate", "says the same of the same asset as an earlier row"))
+            for row in rows:
+                if row.id in self._ids:
+                    raise BuildError(
+                        f"scene {result.index}: the row id '{row.id}' was used before; ids must be unique"
+                    )
+            if why := self._refused(slot, rows):
+                rejections.append(why)
                 continue
-            if excess := self.shares.excess(slot, self.wanted[slot], row):
-                rejections.append(_left_out(row, "balance", f"is one more of {excess} than the spec's balance wants"))
-                continue
-            self._ids.add(row.id)
-            self._said.add(said)
-            self.shares.add(slot, row)
+            for row in rows:
+                self._ids.add(row.id)
+                self._said.add(_said(row))
+                self.shares.add(slot, row)
+                self.sizes.append(sum(len(getattr(row, name)) for name in IMAGE_COLUMNS))
             self.counts[slot] += 1
             self._last_kept[slot] = self.scenes
-            self.sizes.append(sum(len(getattr(row, name)) for name in IMAGE_COLUMNS))
-            positions.append(position)
+            positions += group
         if positions:
             self.kept.append((result.index, positions))
         self._whole += not result.rows and any(not item.operation for item in result.rejections)
-        self.rejected.update((_slot(world, item) if item.operation else "", item.reason) for item in rejections)
+        self.rejected.update(
+            (self._slot(result, item) if item.operation else "", item.operation, item.reason) for item in rejections
+        )
         self.profile.update(result.seconds)
         self.scenes += 1
         return rejections
+
+    def _slot(self, result: SceneResult, item: Triplet | Rejection) -> str:
+        return self.slot_of(result.index, item.operation)
+
+    def _refused(self, slot: str, rows: list[Triplet]) -> Rejection | None:
+        """Why rows that belong together are not kept."""
+        for row in rows:
+            if _said(row) in self._said:
+                return _left_out(row, "duplicate", "says the same of the same asset as an earlier row")
+            if len(rows) == 1 and (excess := self.shares.excess(slot, self.wanted[slot], row)):
+                return _left_out(row, "balance", f"is one more of {excess} than the spec's balance wants")
+        return None
 
     def check(self, result: SceneResult, split: str) -> None:
         """Stop what cannot succeed.
@@ -141,7 +160,7 @@ class Ledger:
     def _reasons(self, slot: str) -> Counter[str]:
         """How often each reason lost a candidate of a slot, or a whole scene."""
         reasons: Counter[str] = Counter()
-        for (name, reason), count in sorted(self.rejected.items()):
+        for (name, _, reason), count in sorted(self.rejected.items()):
             if name in (slot, ""):
                 reasons[reason] += count
         return reasons
@@ -149,21 +168,26 @@ class Ledger:
     def table(self) -> dict[str, dict[str, int]]:
         """Rejections as the manifest has them: operation -> reason -> count, most frequent first."""
         sums: Counter[tuple[str, str]] = Counter()
-        for (slot, reason), count in self.rejected.items():
-            sums[slot.rpartition("/")[2], reason] += count
+        for (_, operation, reason), count in self.rejected.items():
+            sums[operation, reason] += count
         table: dict[str, dict[str, int]] = defaultdict(dict)
         for (operation, reason), count in sorted(sums.items(), key=lambda item: (-item[1], item[0])):
             table[operation or "scene"][reason] = count
         return dict(sorted(table.items()))
 
 
-def _slot(world: str, item: Triplet | Rejection) -> str:
-    return f"{world}/{item.operation}" if world else item.operation
+def _groups(rows: Sequence[Triplet]) -> list[list[int]]:
+    """Positions of the rows that are kept together or not at all: of a chain, else of one row."""
+    groups: dict[object, list[int]] = {}
+    for position, row in enumerate(rows):
+        chain = json.loads(row.parameters).get("chain")
+        groups.setdefault(chain["id"] if chain else position, []).append(position)
+    return list(groups.values())
 
 
 def _said(row: Triplet) -> tuple[object, ...]:
     """What two rows must not have in common: the same words about the same thing; for PC, in the same scene."""
-    if row.operation == "PC":
+    if row.operation == "PC" or "chain" in json.loads(row.parameters):
         return row.operation, row.scene, row.instruction
     targets = sorted(item.asset for item in row.objects_before if item.id in row.target_ids)
     return row.operation, *targets, row.instruction

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gsi_datasets import assets, camera_control, referring
 from gsi_datasets.geometry import camera_axes, invert_rigid, rotation_z
 from gsi_datasets.instructions import UNITS
-from gsi_datasets.placing import SPOTS, Place, place_of, places, root
+from gsi_datasets.placing import SPOTS, Place, place_of, places, root, surface
 from gsi_datasets.referring import Described, Expression
 from gsi_datasets.scene import Scene, SceneObject
 from gsi_datasets.spec import Edits
@@ -130,14 +130,6 @@ def _name(sight: Sight, name: str, rng: np.random.Generator) -> Expression | Non
     return options[rng.integers(len(options))] if options else None
 
 
-def _surface(place: Place) -> dict[str, str]:
-    """What to call the place that things are moved on or removed from, as a parameter."""
-    if place.on_floor:
-        return {"surface": "floor"}
-    # Any thing with a top that stands alone in the picture is "the table" to people, a desk and a counter too.
-    return {"surface": "table" if place.owner.name == "table" else place.owner.category}
-
-
 def _distance(bounds_cm: tuple[float, float], edits: Edits, rng: np.random.Generator) -> tuple[float, str, float]:
     """A round distance: its value, its unit, and the same in metres."""
     unit = str(rng.choice(edits.units))
@@ -166,7 +158,7 @@ def camera_move(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.
     step = {"left": -right, "right": right, "forward": forward, "back": -forward}[direction]
     after = _moved(scene, target, position=target.position + metres * step)
     parameters = {"direction": direction, "distance": value, "unit": unit, "metres": metres, "frame": "source camera"}
-    return Candidate("CM", target.name, None, parameters | _surface(place), expression, None, after)
+    return Candidate("CM", target.name, None, parameters | surface(place), expression, None, after)
 
 
 def object_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
@@ -197,7 +189,7 @@ def object_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random
         position[2] = place.centre[2]
     after = _moved(scene, target, position=position, support=ground.name)
     parameters = {"place": side_name, "distance": value, "unit": unit, "metres": metres, "frame": "source camera"}
-    parameters |= _surface(place)
+    parameters |= surface(place)
     return Candidate("OP", target.name, anchor.name, parameters, expression, anchor_expression, after)
 
 
@@ -246,7 +238,7 @@ def spatial_removal(sight: Sight, target: SceneObject, edits: Edits, rng: np.ran
     if not options or place is None:
         return None
     expression = options[rng.integers(len(options))]
-    return Candidate("SR", target.name, None, _surface(place), expression, None, sight.scene.without(target.name))
+    return Candidate("SR", target.name, None, surface(place), expression, None, sight.scene.without(target.name))
 
 
 def receptacle_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:

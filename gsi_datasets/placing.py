@@ -116,3 +116,11 @@ def root(scene: Scene, item: SceneObject) -> SceneObject:
             raise ValueError(f"scene {scene.name}: {item.name} rests on nothing; settle the scene first")
         item = scene[item.support]
     return item
+
+
+def surface(place: Place) -> dict[str, str]:
+    """What to call the place that things are moved on or removed from, as a parameter."""
+    if place.on_floor:
+        return {"surface": "floor"}
+    # Any thing with a top that stands alone in the picture is "the table" to people, a desk and a counter too.
+    return {"surface": "table" if place.owner.name == "table" else place.owner.category}

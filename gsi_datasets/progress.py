@@ -62,7 +62,7 @@ class Progress:
     def _facts(self) -> str:
         """Scenes, speed and the commonest reasons of rejection."""
         reasons: Counter[str] = Counter()
-        for (_, reason), count in sorted(self.ledger.rejected.items()):
+        for (_, _, reason), count in sorted(self.ledger.rejected.items()):
             reasons[reason] += count
         new = sum(self.ledger.counts.values()) - self.kept_at_start
         speed = 3600 * new / max(time.monotonic() - self.start, 1.0)

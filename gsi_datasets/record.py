@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gsi_datasets.schema import Triplet
+
+
+if TYPE_CHECKING:
+    from gsi_datasets.renderers.rays import Visibility
+
+
+def share(visibility: Visibility) -> float:
+    """How much of an object is seen, as it is written down; what shows less than that is not seen."""
+    return round(float(visibility.fraction), 4)
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_datasets import __version__, assets
+from gsi_datasets import __version__, assets, instructions, referring
 from gsi_datasets.geometry import world_to_camera_transform
 from gsi_datasets.images import Encoder
+from gsi_datasets.record import share
 from gsi_datasets.scene import Box, Scene
 from gsi_datasets.schema import BoxRecord, ObjectRecord, Triplet
 from gsi_datasets.spec import DatasetSpec
 
 
 if TYPE_CHECKING:
-    from gsi_datasets.pipeline import Attempt, Tools
-    from gsi_datasets.renderers.rays import Layers, Visibility
+    from gsi_datasets.renderers.rays import Layers
     from gsi_datasets.scenes import Stage
+    from gsi_datasets.steps import Attempt, Tools
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ def triplet(
     spec: DatasetSpec,
     split: str,
     stage: Stage,
-    number: int,
+    label: str,
     attempt: Attempt,
     pictures: Pictures,
     use: Tools,
@@ -48,19 +49,17 @@ def triplet(
         spec: what is built.
         split: name of the split.
         stage: the scene.
-        number: of the row among those of this scene and operation.
+        label: of the row among those of this scene, e.g. ``cm-0``.
         attempt: verified; its `after` is what physics left.
         pictures: drawn from it.
         use: what made it, for provenance.
         encoder: of this scene.
     """
-    from gsi_datasets.pipeline import sentences
-
     candidate, before, after = attempt.candidate, attempt.before, attempt.after
     assert attempt.seen_after is not None
     english, chinese = sentences(attempt)
     # Which phrasing comes first varies with the content, not with the place in the file.
-    rng = np.random.default_rng(spec.seed_for(split, *stage.seed, candidate.operation, number, "wording"))
+    rng = np.random.default_rng(spec.seed_for(split, *stage.seed, label, "wording"))
     first = int(rng.integers(len(english)))
     english, chinese = ([texts[first], *texts[:first], *texts[first + 1 :]] for texts in (english, chinese))
     extrinsics = before.camera.extrinsics
@@ -72,8 +71,10 @@ def triplet(
         parameters["reference_expression"] = candidate.reference_expression.to_dict()
     still = candidate.removes or candidate.moves_camera
     references = attempt.kept if candidate.moves_camera else (candidate.reference,) if candidate.reference else ()
+    if link := attempt.link:
+        parameters["chain"] = {"id": before.name, **asdict(link)}
     return Triplet(
-        id=f"{before.name}-{candidate.operation.lower()}-{number}",
+        id=f"{before.name}-{label}",
         scene=before.name,
         operation=candidate.operation,  # type: ignore[arg-type]
         instruction=english[0],
@@ -104,14 +105,26 @@ def triplet(
     )
 
 
+def sentences(attempt: Attempt) -> tuple[list[str], list[str]]:
+    """Word: all phrasings, English and Chinese."""
+    candidate, before = attempt.candidate, attempt.before
+
+    def phrase(name: str | None, expression: referring.Expression | None) -> tuple[str, str]:
+        if name is None or expression is None:
+            return "", ""
+        return referring.english(expression), referring.chinese(expression, before[name].caption_zh)
+
+    return instructions.word(
+        candidate.operation,
+        candidate.parameters,
+        phrase(candidate.target, candidate.target_expression),
+        phrase(candidate.reference, candidate.reference_expression),
+    )
+
+
 def box_record(box: Box) -> BoxRecord:
     """A box as it is written down."""
     return BoxRecord(centre=box.centre.tolist(), size=box.size.tolist(), rotation=box.rotation.tolist())
-
-
-def share(visibility: Visibility) -> float:
-    """How much of an object is seen, as it is written down; what shows less than that is not seen."""
-    return round(float(visibility.fraction), 4)
 
 
 def object_records(scene: Scene, seen: Layers) -> list[ObjectRecord]:

@@ -16,8 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     import datasets
 
-OPERATIONS = ("CM", "OP", "OR", "RP", "PC", "SR", "OS")
 Operation = Literal["CM", "OP", "OR", "RP", "PC", "SR", "OS"]
+OPERATIONS: tuple[Operation, ...] = ("CM", "OP", "OR", "RP", "PC", "SR", "OS")
 ID_PATTERN = r"^[a-z0-9_-]+$"
 
 IMAGE_COLUMNS = (

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from gsi_datasets import __version__
-from gsi_datasets.schema import ID_PATTERN, Operation
+from gsi_datasets.schema import ID_PATTERN, OPERATIONS, Operation
 
 
 class SpecError(ValueError):
@@ -167,7 +167,8 @@ class Edits(_Strict):
         return self
 
 
-Counts = dict[Operation, Annotated[int, Field(ge=0, le=1_000_000)]]
+CHAINS = "chains"
+Counts = dict[Literal[Operation, "chains"], Annotated[int, Field(ge=0, le=1_000_000)]]
 _PER_OPERATION, _PER_WORLD = "counts-per-operation", "counts-per-world"
 
 
@@ -180,7 +181,7 @@ def _shape(counts: object) -> str:
 
 
 class Split(_Strict):
-    """Attributes: counts: accepted triplets wanted per operation; where there are several worlds, of each of them."""
+    """Attributes: counts: accepted triplets wanted per operation, or chains; of each world where there are several."""
 
     counts: Annotated[
         Annotated[Counts, Tag(_PER_OPERATION)] | Annotated[dict[str, Counts], Tag(_PER_WORLD)], Discriminator(_shape)
@@ -188,7 +189,7 @@ class Split(_Strict):
 
     @property
     def slots(self) -> dict[str, int]:
-        """Triplets wanted by slot: an operation, or ``<world>/<operation>``."""
+        """What is wanted by slot: an operation (or ``chains``), or ``<world>/<operation>``."""
         found: dict[str, int] = {}
         for name, value in self.counts.items():
             if isinstance(value, dict):
@@ -225,6 +226,26 @@ class Balance(_Strict):
     extent: float = Field(default=1.0, gt=0, le=1)
 
 
+class Chain(_Strict):
+    """Rows that belong together: each edit begins where the one before ended.
+
+    Attributes:
+        operations: what chains are made of; those that a world does not have are left out.
+        steps: how many edits, least and most.
+        inverse: whether each edit that can be worded backwards is followed by the row that takes it back.
+    """
+
+    operations: tuple[Operation, ...] = Field(default=OPERATIONS, min_length=1)
+    steps: Annotated[tuple[int, int], AfterValidator(_ordered)] = (2, 3)
+    inverse: bool = True
+
+    @model_validator(mode="after")
+    def _possible(self) -> Chain:
+        if not 1 <= self.steps[0] <= self.steps[1] <= 5:
+            raise ValueError("steps must lie between 1 and 5")
+        return self
+
+
 class DatasetSpec(_Strict):
     """A dataset.
 
@@ -237,6 +258,7 @@ class DatasetSpec(_Strict):
         worlds: several kinds of scenes by name, instead of `world`; they take turns.
         edits: how far operations go.
         balance: what the rows of an operation may have in common.
+        chain: to make chains of edits; the counts are then of ``chains``, not of operations.
         splits: what to build.
     """
 
@@ -248,6 +270,7 @@ class DatasetSpec(_Strict):
     worlds: dict[Annotated[str, Field(pattern=ID_PATTERN)], AnyWorld] = Field(default_factory=dict)
     edits: Edits = Edits()
     balance: Balance = Balance()
+    chain: Chain | None = None
     splits: dict[str, Split]
 
     @model_validator(mode="after")
@@ -267,6 +290,11 @@ class DatasetSpec(_Strict):
             if split.total == 0:
                 raise ValueError(f"splits.{name}.counts: all counts are 0; nothing would be built")
             for slot, count in split.slots.items():
+                if (slot.rpartition("/")[2] == CHAINS) != (self.chain is not None):
+                    where = slot.replace("/", ".")
+                    raise ValueError(
+                        f"splits.{name}.counts.{where}: counts of chains belong with `chain`, and only they"
+                    )
                 world = self.worlds.get(slot.partition("/")[0], self.world)
                 if slot.endswith("PC") and count and world.kind == "tabletop":
                     where = slot.replace("/", ".")
@@ -284,6 +312,18 @@ class DatasetSpec(_Strict):
         name = names[index % len(names)]
         return name, self.worlds[name], index // len(names)
 
+    def slot(self, index: int, operation: str) -> str:
+        """The slot that rows of an operation from a scene count for."""
+        name = self.world_of(index)[0]
+        return "/".join(part for part in (name, CHAINS if self.chain else operation) if part)
+
+    def operations_of(self, index: int, wanted: frozenset[str]) -> list[str]:
+        """The operations to try in a scene, given the slots that are still wanted."""
+        world = self.world_of(index)[1]
+        able = [name for name in OPERATIONS if name != "PC" or world.kind == "room"]
+        asked = self.chain.operations if self.chain else OPERATIONS
+        return [name for name in able if name in asked and self.slot(index, name) in wanted]
+
     def content(self) -> dict[str, Any]:
         """All of it but the splits, JSON-able: what manifests keep and seeds are made from."""
         return self.model_dump(mode="json", exclude={"splits", "world" if self.worlds else "worlds"})
@@ -295,7 +335,7 @@ class DatasetSpec(_Strict):
         Raises:
             pydantic.ValidationError: the content is of another version.
         """
-        counts: dict[str, Any] = {"CM": 1}
+        counts: dict[str, Any] = {CHAINS if content.get("chain") else "CM": 1}
         if content.get("worlds"):
             counts = dict.fromkeys(content["worlds"], counts)
         return cls.model_validate(content | {"splits": {"test": {"counts": counts}}})

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gsi_datasets.schema import Triplet, features
+from gsi_datasets.schema import OPERATIONS, Triplet, features
 
 
 ROWS_PER_GROUP = 24  # of 512 px: a first streamed row in a fifth of the time that Parquet's usual groups need
@@ -271,7 +271,8 @@ def assemble(
         StorageError: if the disk is full or a folder cannot be written; nothing unfinished is left in `out` then.
     """
     folder = out / config
-    counts = dict.fromkeys((slot.rpartition("/")[2] for slot in facts["wanted"]), 0)
+    asked = {slot.rpartition("/")[2] for slot in facts["wanted"]}
+    counts: dict[str, int] = {name: 0 for name in OPERATIONS if name in asked or "chains" in asked}
     credits = {}
 
     def noted() -> Iterator[Triplet]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_datasets.pipeline import Tools
 from gsi_datasets.renderers.rays import RayCaster
 from gsi_datasets.scene import Scene
 from gsi_datasets.simulators.mujoco import MujocoSimulator
+from gsi_datasets.steps import Tools
 
 
 class Painter:

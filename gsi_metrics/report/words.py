@@ -37,7 +37,7 @@ ERROR_UNITS = {
 
 def ordered(operations: Iterable[str]) -> list[str]:
     """Operations as they are listed everywhere; all of them together last."""
-    place = {name: number for number, name in enumerate(OPERATIONS)}
+    place: dict[str, int] = {name: number for number, name in enumerate(OPERATIONS)}
     return sorted(operations, key=lambda name: (name == OVERALL, place.get(name, len(place)), name))
 
 

@@ -28,12 +28,12 @@ def row(number: int, operation: str = "CM", room: str = "kitchen", **parameters:
     )
 
 
-def world_of(index: int) -> str:
-    return ("room", "table")[index % 2]
+def slot_of(index: int, operation: str) -> str:
+    return f"{('room', 'table')[index % 2]}/{operation}"
 
 
 def test_each_world_fills_its_own_slots() -> None:
-    ledger = Ledger({"room/CM": 1, "table/CM": 2}, world_of=world_of)
+    ledger = Ledger({"room/CM": 1, "table/CM": 2}, slot_of=slot_of)
     for index in range(4):
         ledger.take(SceneResult(index, [row(2 * index), row(2 * index + 1)], [Rejection("CM", "collision")]))
     assert ledger.counts == {"room/CM": 1, "table/CM": 2}
