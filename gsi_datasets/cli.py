@@ -79,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--scale", type=float, default=1.0, help="multiply the spec's counts (default: %(default)s)")
     build.add_argument("--seed", type=int, help="instead of the spec's seed")
     build.add_argument("--keep-rejects", action="store_true", help="write rejected candidates out to look at")
+    build.add_argument(
+        "--explain",
+        type=int,
+        metavar="SCENE",
+        nargs="?",
+        const=0,
+        help="build nothing: draw the floor plan of a home with its rooms, candidate and chosen views (default: 0)",
+    )
     _add_build_options(build)
     build.set_defaults(run=_build)
 
@@ -162,6 +170,8 @@ def _build(options: argparse.Namespace) -> int:
         raise SpecError("--scale: must be positive")
     if options.split not in spec.splits:
         raise SpecError(f"{options.spec}: no split '{options.split}'; it has {sorted(spec.splits)}")
+    if options.explain is not None:
+        return _explain(spec, options)
     report = _run_build(spec.scaled(options.scale), options.split, options, keep_rejects=options.keep_rejects)
     print(report.summary())
     folder = options.out
@@ -170,6 +180,16 @@ def _build(options: argparse.Namespace) -> int:
         f'       gsi-bench install {folder}      # then load_dataset("gsi-bench", "{spec.name}") works anywhere here'
     )
     print(f'       or right away: load_dataset("{folder}", "{spec.name}", split="{options.split}")')
+    return 0
+
+
+def _explain(spec: DatasetSpec, options: argparse.Namespace) -> int:
+    from gsi_datasets import renderers
+    from gsi_datasets.explain import explain
+
+    file, found = explain(spec, options.split, options.explain, options.out, renderers.choose(options.renderer))
+    print(f"{found}\nfloor plan  {file}")
+    print(f"\nnext:  gsi-bench build {options.spec} --split {options.split} --out {options.out}")
     return 0
 
 
