@@ -14,6 +14,7 @@ from gsi_datasets.assets.parametric import (
     decor,
     desk,
     food,
+    home_shells,
     market,
     printed,
     structures,
@@ -34,6 +35,7 @@ FAMILIES: dict[str, Family] = {
     **toys.FAMILIES,
     **market.FAMILIES,
     **structures.FAMILIES,
+    **home_shells.FAMILIES,
 }
 
 

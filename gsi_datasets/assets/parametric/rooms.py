@@ -31,7 +31,7 @@ class Opening:
     """A door, window or picture on a wall.
 
     Attributes:
-        kind: ``door``, ``window`` or ``picture``.
+        kind: ``door``, ``window``, ``picture`` or ``passage``, a doorway to another room of a home.
         wall: 0 to 3: the wall at +y, -x, -y, +x.
         along: of its middle, metres to the right of the wall's middle as seen from inside.
         width: metres.
@@ -115,22 +115,20 @@ def room(asset_id: str, rng: Rng) -> Asset:
     accent, boarded = accents[choice](rng), accents[choice] is surfaces.planks
     special = int(rng.integers(4)) if style == "one wall" else -1
 
-    walls = [_on_wall(_panel(plan.length(k), height), plan, k) for k in range(4)]
-    trim = [_ground(width, depth).turned("x", np.pi).moved(z=height), *_strips(plan, 0.0, 0.08, 0.015)]
+    walls = [on_wall(panel(plan.length(k), height), plan, k) for k in range(4)]
+    trim = [ground(width, depth).turned("x", np.pi).moved(z=height), *strips(plan, 0.0, 0.08, 0.015)]
     if rng.random() < 0.4:
-        trim += [
-            _on_wall(box((plan.length(k), 0.05, 0.05)).moved(0, -0.025, height - 0.05), plan, k) for k in range(4)
-        ]
-    parts: list[Part] = [floor.on(_ground(width, depth))]
+        trim += [on_wall(box((plan.length(k), 0.05, 0.05)).moved(0, -0.025, height - 0.05), plan, k) for k in range(4)]
+    parts: list[Part] = [floor.on(ground(width, depth))]
     parts.append(wall.on(merge(*(mesh for k, mesh in enumerate(walls) if k != special))))
     if style == "one wall":
         parts.append(accent.on(walls[special], upright=boarded))
     elif style == "dado":
-        parts.append(accent.on(merge(*_strips(plan, 0.0, DADO, 0.01)), upright=boarded))
-        trim += _strips(plan, DADO, 0.04, 0.025)
-    parts += _doors(plan, rng, white, trim)
-    parts += _windows(plan, rng, trim)
-    parts += _pictures(plan, rng)
+        parts.append(accent.on(merge(*strips(plan, 0.0, DADO, 0.01)), upright=boarded))
+        trim += strips(plan, DADO, 0.04, 0.025)
+    parts += doors(plan, rng, white, trim)
+    parts += curtains_and_windows(plan, rng, trim)
+    parts += picture_frames(plan, rng)
     if rng.random() < 0.3:
         parts.append(_rug(rng, width, depth))
     parts.append((merge(*trim), white))
@@ -144,64 +142,64 @@ def room(asset_id: str, rng: Rng) -> Asset:
     return Asset(info, tuple(mesh.part(material) for mesh, material in parts), tuple(hulls))
 
 
-def _doors(plan: RoomPlan, rng: Rng, white: Material, trim: list[Mesh]) -> list[Part]:
+def doors(plan: RoomPlan, rng: Rng, white: Material, trim: list[Mesh]) -> list[Part]:
     """Leaves and handles; the frames are added to the trim."""
     leaf: Surface | None = surfaces.wood(rng) if rng.random() < 0.4 else None
     glazed, panels = bool(rng.random() < 0.2), int(rng.integers(0, 3))
     leaves, handles = [], []
     for o in plan.on("door"):
-        trim += _frame(o, plan, 0.07, 0.035)[:3]
+        trim += frame(o, plan, 0.07, 0.035)[:3]
         w, h = o.width - 0.14, o.height - 0.07
         pieces = [box((w, 0.02, h), 0.002).moved(0, -0.01)]
         for low, part in {0: (), 1: ((0.15, h - 0.3),), 2: ((0.15, 0.75), (1.02, h - 1.15))}[panels]:
             pieces.append(box((w - 0.22, 0.012, part), 0.006).moved(0, -0.024, low))
-        leaves += [_on_wall(piece.moved(o.along), plan, o.wall) for piece in pieces]
+        leaves += [on_wall(piece.moved(o.along), plan, o.wall) for piece in pieces]
         x = w / 2 - 0.06
         for piece in (
             box((0.035, 0.012, 0.16), 0.004).moved(x, -0.026, 0.95),
             box((0.12, 0.014, 0.018), 0.004).moved(x - 0.045, -0.06, 1.04),
             box((0.016, 0.045, 0.016), 0.003).moved(x, -0.04, 1.04),
         ):
-            handles.append(_on_wall(piece.moved(o.along), plan, o.wall))
+            handles.append(on_wall(piece.moved(o.along), plan, o.wall))
     paint = Material(white.color, roughness=0.35 if glazed else 0.5)
     door = leaf.on(merge(*leaves), upright=True) if leaf else (merge(*leaves), paint)
     return [door, (merge(*handles), METAL)]
 
 
-def _windows(plan: RoomPlan, rng: Rng, trim: list[Mesh]) -> list[Part]:
+def curtains_and_windows(plan: RoomPlan, rng: Rng, trim: list[Mesh]) -> list[Part]:
     """Views out of the windows and curtains; frames and sills are added to the trim."""
     view = Material((1.0, 1.0, 1.0), pictures.outside(rng), roughness=0.9, emission=0.75)
     cloth = surfaces.fabric(rng)
     casements = int(rng.integers(2, 4))
     panes, curtains = [], []
     for o in plan.on("window"):
-        trim += _frame(o, plan, 0.055, 0.05)
+        trim += frame(o, plan, 0.055, 0.05)
         bars = [o.width * (k / casements - 0.5) for k in range(1, casements)]
         trim += [
-            _on_wall(box((0.05, 0.04, o.height), 0.003).moved(o.along + x, -0.02, o.low), plan, o.wall) for x in bars
+            on_wall(box((0.05, 0.04, o.height), 0.003).moved(o.along + x, -0.02, o.low), plan, o.wall) for x in bars
         ]
         sill = box((o.width + 0.12, 0.16, 0.03), 0.004).moved(o.along, -0.08, o.low - 0.03)
-        trim.append(_on_wall(sill, plan, o.wall))
-        pane = _panel(o.width, o.height, stretched=True).moved(o.along, -0.012, o.low)
-        panes.append(_on_wall(pane, plan, o.wall))
+        trim.append(on_wall(sill, plan, o.wall))
+        pane = panel(o.width, o.height, stretched=True).moved(o.along, -0.012, o.low)
+        panes.append(on_wall(pane, plan, o.wall))
         if o.curtained:
             top = min(o.low + o.height + 0.18, plan.size[2] - 0.06)
             for side in (-1, 1):
                 cloth_mesh = _curtain(SIDE, top - 0.02, rng).moved(o.along + side * (o.width / 2 + 0.1), -0.1, 0.02)
-                curtains.append(_on_wall(cloth_mesh, plan, o.wall))
+                curtains.append(on_wall(cloth_mesh, plan, o.wall))
             rod = box((o.width + 2 * SIDE + 0.1, 0.025, 0.025), 0.008).moved(o.along, -0.1, top)
-            trim.append(_on_wall(rod, plan, o.wall))
+            trim.append(on_wall(rod, plan, o.wall))
     return [(merge(*panes), view)] + ([cloth.on(merge(*curtains), upright=True)] if curtains else [])
 
 
-def _pictures(plan: RoomPlan, rng: Rng) -> list[Part]:
+def picture_frames(plan: RoomPlan, rng: Rng) -> list[Part]:
     parts: list[Part] = []
     frames = []
     for o in plan.on("picture"):
-        frames += _frame(o, plan, 0.022, 0.025)
-        canvas = _panel(o.width, o.height, stretched=True).moved(o.along, -0.012, o.low)
+        frames += frame(o, plan, 0.022, 0.025)
+        canvas = panel(o.width, o.height, stretched=True).moved(o.along, -0.012, o.low)
         image = Material((1.0, 1.0, 1.0), pictures.artwork(rng, o.width / o.height), roughness=0.7)
-        parts.append((_on_wall(canvas, plan, o.wall), image))
+        parts.append((on_wall(canvas, plan, o.wall), image))
     tone = ((0.12, 0.11, 0.1), (0.36, 0.25, 0.16), (0.62, 0.5, 0.36), (0.85, 0.84, 0.82))[rng.integers(4)]
     return [*parts, (merge(*frames), Material(tone, roughness=0.45))] if frames else parts
 
@@ -217,7 +215,7 @@ def _rug(rng: Rng, width: float, depth: float) -> Part:
     return mesh, Material((1.0, 1.0, 1.0), pictures.rug(rng, x / y), roughness=0.95)
 
 
-def _panel(length: float, height: float, stretched: bool = False) -> Mesh:
+def panel(length: float, height: float, stretched: bool = False) -> Mesh:
     """An upright rectangle in the plane y = 0 that looks towards -y, standing on z = 0; `stretched`: one texture."""
     x, z = length / 2, height
     vertices = np.array([(-x, 0, 0), (x, 0, 0), (x, 0, z), (-x, 0, z)], dtype=float)
@@ -225,7 +223,7 @@ def _panel(length: float, height: float, stretched: bool = False) -> Mesh:
     return Mesh(vertices, np.array([(0, 1, 2), (0, 2, 3)]), np.tile([0.0, -1.0, 0.0], (4, 1)), uvs)
 
 
-def _ground(width: float, depth: float) -> Mesh:
+def ground(width: float, depth: float) -> Mesh:
     """A level rectangle at z = 0 that looks up."""
     x, y = width / 2, depth / 2
     vertices = np.array([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)], dtype=float)
@@ -247,20 +245,20 @@ def _curtain(width: float, height: float, rng: Rng) -> Mesh:
     return shade(np.concatenate(points), faces, np.concatenate(uvs), np.pi / 2)
 
 
-def _frame(o: Opening, plan: RoomPlan, bar: float, thick: float) -> list[Mesh]:
+def frame(o: Opening, plan: RoomPlan, bar: float, thick: float) -> list[Mesh]:
     """Left, right, upper and lower bar around an opening, in the room."""
     sides = [box((bar, thick, o.height), 0.003).moved(s * (o.width - bar) / 2, 0, o.low) for s in (-1, 1)]
     level = box((o.width, thick, bar), 0.003)
     bars = [*sides, level.moved(z=o.low + o.height - bar), level.moved(z=o.low)]
-    return [_on_wall(mesh.moved(o.along, -thick / 2), plan, o.wall) for mesh in bars]
+    return [on_wall(mesh.moved(o.along, -thick / 2), plan, o.wall) for mesh in bars]
 
 
-def _strips(plan: RoomPlan, low: float, height: float, thick: float) -> list[Mesh]:
+def strips(plan: RoomPlan, low: float, height: float, thick: float) -> list[Mesh]:
     """A strip around the room on the walls, broken by the doors."""
     return [
-        _on_wall(box((end - start, thick, height), 0.002).moved((start + end) / 2, -thick / 2, low), plan, wall)
+        on_wall(box((end - start, thick, height), 0.002).moved((start + end) / 2, -thick / 2, low), plan, wall)
         for wall in range(4)
-        for start, end in _runs(plan.length(wall), plan.on("door", wall))
+        for start, end in _runs(plan.length(wall), (*plan.on("door", wall), *plan.on("passage", wall)))
     ]
 
 
@@ -274,6 +272,6 @@ def _runs(length: float, gaps: Iterable[Opening]) -> list[tuple[float, float]]:
     return [(a, b) for a, b in runs if b - a > 0.05]
 
 
-def _on_wall(mesh: Mesh, plan: RoomPlan, wall: int) -> Mesh:
+def on_wall(mesh: Mesh, plan: RoomPlan, wall: int) -> Mesh:
     """From the frame of a wall (x to the right, -y into the room, z up) to its place in the room."""
     return mesh.moved(y=plan.distance(wall)).turned("z", wall * np.pi / 2)

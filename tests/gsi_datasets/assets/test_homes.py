@@ -1,0 +1,137 @@
+"""Homes: rooms side by side, doorways that are open, walls that are not, and floors to stand on."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from gsi_datasets import assets
+from gsi_datasets.assets import parametric
+from gsi_datasets.assets.asset import Asset
+from gsi_datasets.assets.parametric.homes import BESIDE, RIGHT, SIZES, TOWARDS, WALL, HomeRoom, home_bounds, home_plan
+
+
+IDS = [f"param/home_{kind.replace(' ', '_')}/{seed}" for kind in BESIDE for seed in range(4)]
+over_homes = pytest.mark.parametrize("asset_id", IDS)
+
+
+def at(room: HomeRoom, wall: int, along: float, height: float, inwards: float = 0.0) -> np.ndarray:
+    """A point on a wall, or before it, in the home's frame."""
+    ground = np.asarray(room.middle) + (room.plan.distance(wall) - inwards) * TOWARDS[wall] + along * RIGHT[wall]
+    return np.array([*ground, height])
+
+
+def hits(asset: Asset, start: np.ndarray, end: np.ndarray) -> int:
+    """How many triangles of the mesh a segment crosses."""
+    count, way = 0, end - start
+    for part in asset.parts:
+        a, b, c = (part.vertices[part.faces[:, k]].astype(float) for k in range(3))
+        normal = np.cross(b - a, c - a)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.einsum("ij,ij->i", normal, a - start) / (normal @ way)
+        point = start + t[:, None] * way
+        inside = (t > 0) & (t < 1)
+        for p, q in ((a, b), (b, c), (c, a)):
+            inside &= np.einsum("ij,ij->i", np.cross(q - p, point - p), normal) >= 0
+        count += int(inside.sum())
+    return count
+
+
+def blocked(asset: Asset, point: np.ndarray) -> bool:
+    """Whether a point lies in a hull; they are upright boxes."""
+    return any((point > hull.min(axis=0)).all() and (point < hull.max(axis=0)).all() for hull in asset.hulls)
+
+
+@over_homes
+def test_rooms_lie_side_by_side_with_a_wall_between(asset_id: str) -> None:
+    plan, seed = home_plan(asset_id), int(asset_id.rpartition("/")[2])
+    assert len(plan.rooms) == 1 + seed % 4
+    main = plan.rooms[0]
+    assert main.middle == (0.0, 0.0)
+    assert f"home_{main.kind.replace(' ', '_')}" in asset_id
+    assert len({room.name for room in plan.rooms}) == len(plan.rooms)
+    for room in plan.rooms:
+        low, high = zip(*SIZES[room.kind], strict=True)
+        assert min(room.plan.size[:2]) <= max(high)
+        assert max(room.plan.size[:2]) <= max(high)
+        assert plan.room_at(*room.middle) is room
+        assert min(low) > 1
+    for one, other in itertools.combinations(plan.rooms, 2):
+        assert np.maximum(one.low - other.high, other.low - one.high).max() >= WALL - 1e-9
+
+
+@over_homes
+def test_one_looks_and_walks_through_doorways_and_through_nothing_else(asset_id: str) -> None:
+    plan, asset = home_plan(asset_id), assets.get(asset_id)
+    main = plan.rooms[0]
+    passages = main.plan.on("passage")
+    assert len(passages) == len(plan.rooms) - 1
+    for gap in passages:
+        for height in (0.3, 1.0, 1.9):
+            here, there = (at(main, gap.wall, gap.along, height, inwards) for inwards in (0.3, -WALL - 0.3))
+            assert hits(asset, here, there) == 0
+            assert not blocked(asset, at(main, gap.wall, gap.along, height, -WALL / 2))
+        # Over it and beside it there is wall, and under it floor.
+        over = [at(main, gap.wall, gap.along, gap.height + 0.15, inwards) for inwards in (0.3, -WALL - 0.3)]
+        assert hits(asset, *over) > 0
+        assert blocked(asset, at(main, gap.wall, gap.along, gap.height + 0.15, -0.03))
+        assert blocked(asset, at(main, gap.wall, gap.along, -0.05, -WALL / 2))
+        assert hits(asset, *(at(main, gap.wall, gap.along, z, -WALL / 2) for z in (0.2, -0.2))) > 0
+        # Both rooms have the same doorway.
+        place = at(main, gap.wall, gap.along, 0)
+        twins = [
+            at(room, other.wall, other.along, 0, -WALL) for room in plan.rooms[1:] for other in room.plan.on("passage")
+        ]
+        assert min(np.linalg.norm(place - twin) for twin in twins) < 1e-9
+    for room in plan.rooms:
+        for wall in range(4):
+            taken = [(gap.along - gap.width / 2, gap.along + gap.width / 2) for gap in room.plan.on("passage", wall)]
+            edge = room.plan.length(wall) / 2 - 0.1
+            for along in (-edge, edge):
+                if not any(low < along < high for low, high in taken):
+                    assert blocked(asset, at(room, wall, along, 1.0, -0.03))
+                    assert hits(asset, at(room, wall, along, 1.0, 0.3), at(room, wall, along, 1.0, -0.05)) > 0
+
+
+@over_homes
+def test_openings_keep_clear_of_corners_and_each_other(asset_id: str) -> None:
+    rooms = home_plan(asset_id).rooms
+    for room in rooms:
+        for wall in range(4):
+            on = sorted((it for it in room.plan.openings if it.wall == wall), key=lambda it: it.along)
+            for one, other in itertools.pairwise(on):
+                assert one.along + one.width / 2 < other.along - other.width / 2
+            for opening in on:
+                assert abs(opening.along) + opening.width / 2 < room.plan.length(wall) / 2 - 0.1
+                assert opening.low + opening.height < room.plan.size[2]
+        assert not (room.kind == "bathroom" and room.plan.on("picture"))
+
+
+@over_homes
+def test_every_floor_is_a_place(asset_id: str) -> None:
+    asset, plan = assets.get(asset_id), home_plan(asset_id)
+    places = asset.info.places
+    assert len(places) == len(plan.rooms)
+    for place, room in zip(places, plan.rooms, strict=True):
+        assert place.floor == 0
+        assert place.centre == room.middle
+        np.testing.assert_allclose(2 * np.asarray(place.half_extents), np.asarray(room.plan.size[:2]) - 0.04)
+        spot = np.array([*room.middle, 0.1]) + (0.13, 0.07, 0)  # off the diagonal that two triangles share
+        assert hits(asset, spot, spot - (0, 0, 0.2)) == 1
+        assert blocked(asset, spot - (0, 0, 0.15))
+    low, high = asset.bounds()
+    np.testing.assert_allclose(home_bounds(asset_id), (low, high), atol=0.01)
+    np.testing.assert_allclose(high - low, asset.info.size, atol=0.01)
+
+
+def test_the_same_seed_gives_the_same_home_and_another_one_another() -> None:
+    one, again, other = (parametric.make("home_study", seed) for seed in (1, 1, 5))
+    assert one.info == again.info
+    for a, b in zip(one.parts, again.parts, strict=True):
+        np.testing.assert_array_equal(a.vertices, b.vertices)
+        assert (a.material.texture is None) == (b.material.texture is None)
+        if a.material.texture is not None:
+            np.testing.assert_array_equal(a.material.texture, b.material.texture)
+    assert one.info.size != other.info.size
