@@ -78,8 +78,7 @@ def test_stored_columns_agree_with_each_other(results: list[SceneResult]) -> Non
         ):
             for item in example[key]:
                 if item["movable"] and item["visibility"] > 0.97:
-                    inside, _ = audit.box_agreement(item, seen)
-                    assert inside > 0.99, (row.id, item["name"])
+                    assert audit.box_agreement(item, seen).inside > 0.99, (row.id, item["name"])
 
 
 def test_ideal_and_actual_agree_and_the_transform_leads_there(results: list[SceneResult]) -> None:
