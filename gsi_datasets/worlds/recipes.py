@@ -1,0 +1,184 @@
+"""What furniture a room of each kind has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gsi_datasets.assets.asset import AssetInfo
+from gsi_datasets.scene import SceneObject
+from gsi_datasets.worlds.furnishing import STAND, Room
+
+
+def kitchen(room: Room) -> None:
+    """A row of units with what is cooked on, a fridge, and a table with chairs where there is room."""
+    run = room.against_wall(_draw(room, "counter", family="kitchen_run"), stand=0.8, corner=True)
+    if run is None:
+        for _ in range(int(room.rng.integers(2, 4))):
+            first = room.against_wall(_draw(room, "counter"), stand=0.8)
+            if first and room.rng.random() < 0.6:
+                room.beside(first, _draw(room, "stove"), int(room.rng.choice([-1, 1])), True)
+    else:
+        _hang_over(room, run, _draw(room, "cabinet", family="wall_units"), 1.45)
+    room.against_wall(_draw(room, "fridge"), stand=STAND, corner=True)
+    table = _table(room, clear=0.55)
+    _chairs(room, table, int(room.rng.integers(2, 5)))
+    if room.rng.random() < 0.4:
+        room.against_wall(_draw(room, "cabinet"), stand=STAND)
+    _some(room, "stool", 0.5)
+    _some(room, "floor plant", 0.4)
+
+
+def living_room(room: Room) -> None:
+    """A sofa with a table before it and a television opposite, armchairs, shelves, a lamp and plants."""
+    sofa = room.against_wall(_draw(room, "sofa"), corner=False)
+    table = room.before(sofa, _draw(room, "coffee table"), (0.32, 0.5), static=True, turn=0.0)
+    if table is not None:
+        chair = _draw(room, "armchair")
+        side = int(room.rng.choice([-1, 1]))
+        if chair is not None and sofa is not None:
+            _at_end(room, table, chair, side)
+    stand = room.against_wall(
+        _draw(room, "television stand") or _draw(room, "cabinet", largest=(2.0, 0.6, 0.9)), stand=STAND
+    )
+    room.on_top(stand, _draw(room, "television"))
+    room.against_wall(_draw(room, "bookcase"), stand=STAND, corner=True)
+    if room.rng.random() < 0.6:
+        room.against_wall(_draw(room, "cabinet"), stand=STAND)
+    if room.room.plan.size[0] * room.room.plan.size[1] > 17:
+        dining = _table(room, clear=0.45)
+        _chairs(room, dining, int(room.rng.integers(2, 4)))
+    if sofa is not None:
+        room.beside(sofa, _draw(room, "side table"), int(room.rng.choice([-1, 1])), True)
+    _some(room, "floor lamp", 0.8)
+    _some(room, "floor plant", 0.8)
+    _some(room, "bean bag", 0.3)
+    _some(room, "stool", 0.4)
+    _some(room, "chair", 0.5)
+
+
+def bedroom(room: Room) -> None:
+    """A bed with its head to a wall and nightstands beside it, a wardrobe or dresser, a chair."""
+    bed = room.against_wall(_draw(room, "bed"))
+    kind = _draw(room, "nightstand")
+    if bed is not None and kind is not None:
+        for side in (-1, 1):
+            if side == -1 or room.rng.random() < 0.7:
+                room.beside(bed, kind, side, True)
+    room.against_wall(_draw(room, "wardrobe"), stand=STAND, corner=True)
+    room.against_wall(_draw(room, str(room.rng.choice(["dresser", "dressing table", "desk"]))), stand=STAND)
+    if room.rng.random() < 0.5:
+        room.against_wall(_draw(room, "bookcase"), stand=STAND, corner=True)
+    _some(room, "armchair", 0.5)
+    for _ in range(int(room.rng.integers(1, 3))):
+        _some(room, "chair", 0.9)
+    _some(room, "floor lamp", 0.5)
+    _some(room, "floor plant", 0.6)
+    _some(room, "stool", 0.4)
+
+
+def study(room: Room) -> None:
+    """A desk with a chair at it, bookcases, a cabinet and something to sit on."""
+    desk = room.against_wall(_draw(room, "desk"), stand=0.0)
+    if desk is not None:
+        room.before(
+            desk, _draw(room, "chair"), (-0.22, 0.1), static=False, turn=float(np.pi + room.rng.normal(0, 0.25))
+        )
+    room.against_wall(_draw(room, "bookcase"), stand=STAND, corner=True)
+    room.against_wall(_draw(room, str(room.rng.choice(["bookcase", "shelf", "cabinet"]))), stand=STAND)
+    if room.rng.random() < 0.6:
+        room.against_wall(_draw(room, "cabinet"), stand=STAND)
+    table = room.anywhere(_draw(room, "coffee table"), static=True, clear=0.4) if room.rng.random() < 0.4 else None
+    if table is None:
+        _some(room, "armchair", 0.7)
+    for _ in range(int(room.rng.integers(1, 3))):
+        _some(room, "chair", 0.8)
+    _some(room, "floor lamp", 0.6)
+    _some(room, "floor plant", 0.7)
+    _some(room, "stool", 0.4)
+
+
+def bathroom(room: Room) -> None:
+    """A washbasin with a mirror over it, a toilet, a tub or shower, shelves, and what stands about."""
+    basin = room.against_wall(_draw(room, "sink") or _draw(room, "cabinet", largest=(1.2, 0.6, 0.9)), stand=0.6)
+    if basin is not None:
+        _hang_over(room, basin, _draw(room, "mirror"), 1.15)
+    first, second = ("bathtub", "shower") if room.rng.random() < 0.55 else ("shower", "bathtub")
+    if room.against_wall(_draw(room, first), stand=0.4, corner=True) is None:
+        room.against_wall(_draw(room, second), stand=0.4, corner=True)
+    room.against_wall(_draw(room, "toilet"), stand=0.45)
+    if room.rng.random() < 0.6:
+        room.against_wall(_draw(room, "washing machine"), stand=0.4, corner=True)
+    room.against_wall(_draw(room, "shelf"), stand=0.3, corner=True)
+    if (rail := _draw(room, "towel rail")) is not None:
+        room.against_wall(rail, lift=0.95)
+    _some(room, "laundry basket", 0.8)
+    _some(room, "stool", 0.6)
+    _some(room, "floor plant", 0.3)
+
+
+def hallway(room: Room) -> None:
+    """Something to put keys on."""
+    room.against_wall(_draw(room, "cabinet", largest=(1.3, 0.42, 1.0)))
+    _some(room, "floor plant", 0.5)
+    _some(room, "stool", 0.4)
+
+
+RECIPES: dict[str, Callable[[Room], None]] = {
+    "kitchen": kitchen,
+    "living room": living_room,
+    "bedroom": bedroom,
+    "study": study,
+    "bathroom": bathroom,
+    "hallway": hallway,
+}
+
+
+def _draw(
+    room: Room,
+    category: str,
+    largest: tuple[float, float, float] = (np.inf, np.inf, np.inf),
+    family: str | None = None,
+) -> AssetInfo | None:
+    return room.catalogue.draw(category, room.rng, "furniture", largest, family)
+
+
+def _some(room: Room, category: str, chance: float) -> SceneObject | None:
+    """Something that can be moved, at a wall or, if it is to sit on, anywhere."""
+    if room.rng.random() >= chance:
+        return None
+    info = _draw(room, category)
+    if category in ("chair", "stool", "armchair", "bean bag") and room.rng.random() < 0.6:
+        return room.anywhere(info, static=False, clear=0.12, quarter=False)
+    return room.against_wall(info, static=False, corner=category in ("floor plant", "floor lamp"))
+
+
+def _table(room: Room, clear: float) -> SceneObject | None:
+    """A dining table with room for chairs, in the open or, in a small room, at a wall."""
+    info = _draw(room, "table", largest=(1.75, 1.25, 0.8))
+    if info is None or info.size[2] < 0.65:
+        return None
+    return room.anywhere(info, static=True, clear=clear) or room.against_wall(info)
+
+
+def _chairs(room: Room, table: SceneObject | None, count: int) -> None:
+    """Chairs at a table: all alike, or two kinds."""
+    kinds = [_draw(room, "chair") for _ in range(2 if room.rng.random() < 0.5 else 1)]
+    room.chairs_around(table, lambda: kinds[room.rng.integers(len(kinds))], count)
+
+
+def _at_end(room: Room, table: SceneObject, info: AssetInfo, side: int) -> None:
+    """An armchair at the end of a coffee table, looking at it."""
+    across = table.box.size[0] / 2 + info.size[1] / 2 + room.rng.uniform(0.2, 0.4)
+    at = table.position + table.rotation @ np.array([side * across, room.rng.uniform(-0.1, 0.1), 0.0])
+    yaw = float(np.arctan2(table.rotation[1, 0], table.rotation[0, 0])) + side * np.pi / 2 + np.pi
+    room.put(info, at, yaw + float(room.rng.normal(0, 0.2)), static=False)
+
+
+def _hang_over(room: Room, below: SceneObject, info: AssetInfo | None, height: float) -> None:
+    """A thing on the wall over another one."""
+    if info is None:
+        return
+    wall, along = room.where(below)
+    room.against_wall(info, lift=max(height, float(below.box.size[2]) + 0.25), where=(wall, along))

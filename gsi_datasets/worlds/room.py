@@ -1,0 +1,88 @@
+"""Room worlds: a furnished home, one to four rooms, with things on its tables, shelves and floors.
+
+`compose` only arranges: every pose is where the thing should come to rest, physics has the last word afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from gsi_datasets.assets.parametric.homes import HomeRoom, home_bounds, home_plan
+from gsi_datasets.geometry import intrinsics_from_fov, look_at
+from gsi_datasets.placing import places
+from gsi_datasets.scene import Camera, Scene, SceneObject
+from gsi_datasets.spec import RoomWorld
+from gsi_datasets.worlds.belongings import Household
+from gsi_datasets.worlds.catalogue import Catalogue
+from gsi_datasets.worlds.furnishing import Room
+from gsi_datasets.worlds.lighting import lighting
+from gsi_datasets.worlds.recipes import RECIPES
+
+
+# Homes of training splits have smaller seeds than this, all others larger ones: they never share a room.
+HELD_OUT = 1 << 22
+ELSEWHERE = 0.35  # share of the main room's things that each other room has
+PROVISIONAL_FOV = np.radians(65)
+
+
+def compose(name: str, world: RoomWorld, image_size: int, rng: np.random.Generator, held_out: bool = False) -> Scene:
+    """A furnished home, arranged but not yet at rest.
+
+    Args:
+        name: of the scene.
+        world: kinds and number of rooms, how many things, which assets.
+        image_size: width and height of the view, pixels. The camera looks across the main room; views replace it.
+        rng: the only source of chance.
+        held_out: whether to take a home that no training split has.
+    """
+    kind = world.rooms[rng.integers(len(world.rooms))]
+    count = int(rng.integers(world.connected[0], world.connected[1] + 1))
+    # Homes with `count` rooms are those with this rest, see `homes`.
+    seed = 4 * int(rng.integers(HELD_OUT // 4)) + count - 1 + held_out * HELD_OUT
+    asset = f"param/home_{kind.replace(' ', '_')}/{seed}"
+    plan, (low, high) = home_plan(asset), home_bounds(asset)
+    home = SceneObject(
+        "room", 0, asset, "room", "room", "房间", np.zeros(3), np.eye(3), (low + high) / 2, high - low, static=True
+    )
+    catalogue = Catalogue(world.assets)
+    household = Household(catalogue, rng)
+    wanted = int(rng.integers(world.objects[0], world.objects[1] + 1))
+    objects: list[SceneObject] = []
+    for number, room in enumerate(plan.rooms):
+        furnished = Room(room, catalogue, rng)
+        RECIPES[room.kind](furnished)
+        objects += furnished.items
+        movable = sum(not item.static for item in furnished.items)
+        share = 1.0 if number == 0 else ELSEWHERE
+        goal = max(round(share * wanted) - movable, 3)
+        household.on_floor(
+            room.kind, places(home)[number], [*(item.box for item in furnished.items), *furnished.kept_clear],
+            int(rng.integers(1, 4)),
+        )  # fmt: skip
+        household.furnish(room.kind, furnished.items, goal)
+    main = plan.rooms[0]
+    lights, ambient = lighting(rng, main.plan.size, np.zeros(3))
+    return Scene(name, (home, *_named([*objects, *household.items])), _across(main, image_size), lights, ambient)
+
+
+def _named(items: list[SceneObject]) -> list[SceneObject]:
+    """The things with their final names, numbers and supports, furniture that never moves first."""
+    items = sorted(items, key=lambda item: not item.static)
+    counts: dict[str, int] = {}
+    names: dict[str, str] = {"room": "room"}
+    for item in items:
+        counts[item.category] = counts.get(item.category, 0) + 1
+        names[item.name] = f"{item.category.replace(' ', '_')}_{counts[item.category]}"
+    return [
+        replace(item, name=names[item.name], instance=number, support=names[item.support or "room"])
+        for number, item in enumerate(items, start=1)
+    ]
+
+
+def _across(room: HomeRoom, image_size: int) -> Camera:
+    """A camera in a corner of a room that looks at its middle."""
+    x, y = room.high - 0.35
+    view = look_at([x, y, 1.5], [*room.middle, 0.7])
+    return Camera(intrinsics_from_fov(PROVISIONAL_FOV, image_size, image_size), view, image_size, image_size)
