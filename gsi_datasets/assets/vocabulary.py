@@ -229,5 +229,6 @@ folding screen | 屏风 | folding screen
 step ladder | 梯凳 | step ladder
 laundry basket | 洗衣篮 | basket
 rug | 地毯 | rug
+vanity | 浴室柜 | cabinet
 room | 房间 | room
 """)

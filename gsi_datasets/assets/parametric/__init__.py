@@ -9,6 +9,7 @@ import numpy as np
 from gsi_datasets.assets.asset import Asset
 from gsi_datasets.assets.errors import AssetError
 from gsi_datasets.assets.parametric import (
+    bathroom,
     containers,
     cookware,
     decor,
@@ -36,6 +37,7 @@ FAMILIES: dict[str, Family] = {
     **market.FAMILIES,
     **structures.FAMILIES,
     **home_shells.FAMILIES,
+    **bathroom.FAMILIES,
 }
 
 

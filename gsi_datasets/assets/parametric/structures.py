@@ -108,8 +108,8 @@ def desk(asset_id: str, rng: Rng) -> Asset:
     back = box((width - 0.1, 0.018, 0.35)).moved(0, depth / 2 - 0.06, low - 0.35)
     count = int(rng.integers(3, 5))
     each, y = (low - 0.07) / count, -depth / 2 + 0.035
-    fronts = [_front(block - 0.02, each - 0.008, False).moved(x, y, 0.055 + each * k) for k in range(count)]
-    handle = _handle(rng, False)
+    fronts = [door_front(block - 0.02, each - 0.008, False).moved(x, y, 0.055 + each * k) for k in range(count)]
+    handle = pull(rng, False)
     handles = [handle.moved(x, y - 0.018, 0.055 + each * (k + 0.6)) for k in range(count)]
     front = surface if rng.random() < 0.6 else None
     parts = [
@@ -216,7 +216,7 @@ def _panels(rng: Rng, width: float, depth: float, height: float) -> Base:
     return meshes, hulls
 
 
-def _front(width: float, height: float, framed: bool) -> Mesh:
+def door_front(width: float, height: float, framed: bool) -> Mesh:
     """A door or drawer front standing on z = 0, its face at y = -0.018, with a raised frame around if wanted."""
     if not framed:
         return box((width, 0.018, height), 0.0025).moved(0, -0.009)
@@ -229,7 +229,7 @@ def _front(width: float, height: float, framed: bool) -> Mesh:
     )
 
 
-def _handle(rng: Rng, upright: bool) -> Mesh:
+def pull(rng: Rng, upright: bool) -> Mesh:
     """A bar or a knob that stands out towards -y from y = 0."""
     if rng.random() < 0.3:
         return lathe([(0, 0), (0.005, 0), (0.005, 0.012), (0.014, 0.018), (0.012, 0.026), (0, 0.028)], 16).turned(
@@ -260,12 +260,12 @@ def _cabinet(
     body = box((width - 0.04, inner, low - plinth), 0.002).moved(z=plinth)
     count = max(2, round(width / rng.uniform(0.42, 0.55)))
     each, tall = (width - 0.05) / count, low - plinth - 0.012
-    framed, drawer, handle = bool(rng.random() < 0.5), bool(rng.random() < 0.5), _handle(rng, True)
+    framed, drawer, handle = bool(rng.random() < 0.5), bool(rng.random() < 0.5), pull(rng, True)
     flat = handle.turned("y", np.pi / 2)
     drop = 0.15 if drawer else 0.0
     door, box_front = (
-        _front(each - 0.006, tall - drop, framed),
-        _front(each - 0.006, drop - 0.006 if drop else 0.1, False),
+        door_front(each - 0.006, tall - drop, framed),
+        door_front(each - 0.006, drop - 0.006 if drop else 0.1, False),
     )
     fronts, pulls = [], []
     for side in sides:

@@ -1,0 +1,132 @@
+"""Bathrooms: vanity, bathtub, shower, mirror, towel rail, shelf, laundry basket, waste bin and mat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gsi_datasets.assets.asset import Asset, Receptacle
+from gsi_datasets.assets.parametric import surfaces
+from gsi_datasets.assets.parametric.build import WOOD, Family, assemble
+from gsi_datasets.assets.parametric.hulls import box_hull
+from gsi_datasets.assets.parametric.joinery import (
+    CERAMIC_WHITE,
+    CHROME,
+    GAP,
+    Rng,
+    around_hole,
+    bowl,
+    carcass,
+    drain,
+    finish,
+    oval,
+    pierced,
+    stacked,
+    tap,
+    tap_hulls,
+)
+from gsi_datasets.assets.parametric.primitives import Mesh, box, merge, rounded_rectangle
+from gsi_datasets.assets.parametric.structures import EDGE, METALS, STONES, door_front, pull
+from gsi_datasets.assets.parametric.surfaces import Surface
+from gsi_datasets.assets.parametric.words import Words
+
+
+LEAST = 0.05  # half the width that a place beside a basin has at least, metres
+
+
+def vanity(asset_id: str, rng: Rng) -> Asset:
+    """A cabinet with a washbasin let into its top or standing on it, free room beside the basin."""
+    width, depth, height = rng.uniform(0.62, 1.2), rng.uniform(0.45, 0.5), rng.uniform(0.82, 0.87)
+    thick, front = rng.uniform(0.02, 0.04), -depth / 2
+    low, made = height - thick, finish(rng, 0.45)
+    top, noun = _worktop(rng)
+    half_x, half_y = min(rng.uniform(0.19, 0.25), (width - 0.27) / 2), rng.uniform(0.135, 0.155)
+    side = 1 if rng.random() < 0.5 else -1
+    x, y = side * (width / 2 - half_x - rng.uniform(0.05, 0.07)), front + half_y + 0.055
+    outline = oval(half_x, half_y) if rng.random() < 0.5 else rounded_rectangle(2 * half_x, 2 * half_y, 0.05, 8)
+
+    body_depth, plinth = depth - 0.045, rng.uniform(0.08, 0.2)
+    case = [mesh.moved(0, 0.01) for mesh in carcass(width - 0.02, body_depth, plinth, low)]
+    face = 0.01 - body_depth / 2
+    count, framed, bar = (2 if width > 0.75 else 1), bool(rng.random() < 0.35), pull(rng, rng.random() < 0.4)
+    drawers = int(rng.integers(1, 3)) if rng.random() < 0.5 else 0
+    rows = drawers or 1
+    each, tall = (width - 0.03) / (count if not drawers else 1), (low - plinth - 0.008) / rows
+    fronts, pulls = [], []
+    for row in range(rows):
+        for k in range(count if not drawers else 1):
+            at = each * (k + 0.5) - (width - 0.03) / 2
+            z = plinth + 0.004 + row * tall
+            fronts.append(door_front(each - 0.007, tall - 0.007, framed).moved(at, face, z))
+            aside = 0.0 if drawers else (each / 2 - 0.05) * (1 if k == 0 else -1)
+            pulls.append(bar.moved(at + aside, face - 0.018, z + tall - 0.13))
+    legs = [
+        box((0.04, 0.04, plinth), 0.002).moved(sx * (width / 2 - 0.05), sy * (depth / 2 - 0.06))
+        for sx in (-1, 1)
+        for sy in (-1, 1)
+    ]
+
+    sunk = bool(rng.random() < 0.55)
+    slab_low, slab_high = (-width / 2, front, low), (width / 2, depth / 2, height)
+    reach = half_y + rng.uniform(0.0, 0.02)
+    spot = depth / 2 - 0.045
+    if sunk:
+        deep, spout = 0.12, rng.uniform(0.13, 0.18)
+        slab = pierced(slab_low, slab_high, outline + np.array([x, y]))
+        basin, floor = bowl(outline, height, deep).moved(x, y), height + 0.008 - deep
+        hole_low, hole_high = (x - half_x, y - half_y), (x + half_x, y + half_y)
+        hulls = around_hole(slab_low, slab_high, hole_low, hole_high)
+        inside = ((-width / 2 + 0.01, face, 0.0), (width / 2 - 0.01, face + body_depth, low))
+        hulls.append(box_hull(inside[0], (*inside[1][:2], floor)))
+        hulls += around_hole((*inside[0][:2], floor), inside[1], hole_low, hole_high)
+    else:
+        deep, spout = rng.uniform(0.1, 0.13), rng.uniform(0.24, 0.29)
+        slab = box((width, depth, thick), 0.002).moved(z=low)
+        basin, floor = _vessel(outline, deep).moved(x, y, height), height + 0.016
+        hulls = [
+            box_hull(slab_low, slab_high),
+            box_hull((-width / 2 + 0.01, face, 0.0), (width / 2 - 0.01, face + body_depth, low)),
+            box_hull((x - 0.7 * half_x, y - 0.7 * half_y, height), (x + 0.7 * half_x, y + 0.7 * half_y, floor)),
+            *around_hole((x - half_x, y - half_y, floor), (x + half_x, y + half_y, height + deep),
+                         (x - 0.86 * half_x, y - 0.86 * half_y), (x + 0.86 * half_x, y + 0.86 * half_y)),
+        ]  # fmt: skip
+    hulls += tap_hulls(x, spot, height, reach, spout)
+    metal = METALS[rng.integers(len(METALS))]
+    parts = [
+        top.on(slab), made.on(*case, *fronts), (basin, CERAMIC_WHITE), (merge(*legs, *pulls), metal),
+        (box((width - 0.035, 0.004, low - plinth - 0.01)).moved(0, face + 0.0021, plinth + 0.004), GAP),
+        (merge(tap(reach, spout).moved(x, spot, height), drain(floor).moved(x, y)), CHROME),
+    ]  # fmt: skip
+    places = _beside(width, depth, height, x, 1.06 * half_x)
+    words = Words(f"{made.words[0]} vanity with {noun[0]}", f"带{noun[1]}的{made.words[1]}浴室柜", made.color)
+    return assemble(
+        asset_id, "vanity", words, parts, hulls, density=WOOD, receptacle=places[0], shelves=places[1:],
+        kind="furniture",
+    )  # fmt: skip
+
+
+def _worktop(rng: Rng) -> tuple[Surface, tuple[str, str]]:
+    """Stone or wood for a worktop, and the words for it."""
+    if rng.random() < 0.3:
+        return surfaces.wood(rng), ("a wooden top", "木台面")
+    stone = str(rng.choice(list(STONES)))
+    return STONES[stone][0](rng), (f"a {stone} top", f"{STONES[stone][1]}台面")
+
+
+def _vessel(outline: np.ndarray, deep: float) -> Mesh:
+    """A basin that stands on z = 0, its widest outline at its rim."""
+    outside = [(0.70, 0.0), (0.74, 0.006), (0.90, 0.5 * deep), (0.99, deep - 0.008), (1.0, deep - 0.003)]
+    inside = [(0.95, deep - 0.004), (0.85, 0.5 * deep), (0.66, 0.022), (0.5, 0.017), (0.1, 0.016)]
+    lines = [*outside, (0.985, deep), (0.965, deep), *inside]
+    return stacked([(outline * scale, z) for scale, z in lines])
+
+
+def _beside(width: float, depth: float, height: float, x: float, half: float) -> list[Receptacle]:
+    """The free parts of a top left and right of what takes `half` metres on each side of `x`, the larger first."""
+    spans = [(-width / 2 + EDGE, x - half - EDGE), (x + half + EDGE, width / 2 - EDGE)]
+    spans = sorted((span for span in spans if span[1] - span[0] >= 2 * LEAST), key=lambda span: span[0] - span[1])
+    return [
+        Receptacle("on", height, ((b - a) / 2, depth / 2 - EDGE), False, height, ((a + b) / 2, 0.0)) for a, b in spans
+    ]
+
+
+FAMILIES: dict[str, Family] = {"vanity": vanity}
