@@ -127,6 +127,7 @@ def bring_to_rest(scene: Scene, simulator: Simulator, fewest: int) -> tuple[Scen
             if checks.deviation(scene[item.name], item).position > FELL_METRES
             or checks.deviation(scene[item.name], item).angle > FELL_RADIANS
             or carried.get(item.name) != item.support
+            or item.name in settled.restless
         ]
         if not fallen and settled.rested:
             return settled.scene, None

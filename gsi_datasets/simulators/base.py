@@ -35,12 +35,14 @@ class Settled:
         rested: False if it still moved when time ran out.
         seconds: simulated time, seconds.
         contacts: the contacts at rest.
+        restless: names of what still moved.
     """
 
     scene: Scene
     rested: bool
     seconds: float
     contacts: tuple[Contact, ...]
+    restless: tuple[str, ...] = ()
 
 
 def supports(settled: Settled, least: float = 0.3) -> dict[str, str | None]:

@@ -105,13 +105,14 @@ class MujocoSimulator:
             return Settled(scene, rested=True, seconds=0.0, contacts=())
         with _quiet():
             compiled = self._at(scene)
-            rested = _run(compiled, self._patience)
+            restless = _run(compiled, self._patience)
             seconds = float(compiled.data.time)
             if not np.isfinite(compiled.data.qpos).all():
                 return Settled(scene, rested=False, seconds=seconds, contacts=())
+            names = tuple(scene.movable[i].name for i in restless)
             settled = scene.with_objects(_read(scene, compiled))
             _collide(compiled)
-            return Settled(settled, rested, seconds, _contacts(scene, compiled))
+            return Settled(settled, not names, seconds, _contacts(scene, compiled), names)
 
     def versions(self) -> dict[str, str]:
         """MuJoCo's version."""
@@ -257,29 +258,33 @@ def _is_box(hull: Array) -> bool:
     return len(points) == 8 and bool(np.all((points == low) | (points == high)))
 
 
-def _run(compiled: _Compiled, patience: float) -> bool:
-    """Step until everything rests; False if it does not."""
+def _run(compiled: _Compiled, patience: float) -> list[int]:
+    """Step until everything rests; gives the bodies that do not."""
     model, data = compiled.model, compiled.data
     poses = data.qpos.reshape(-1, 7)
     looks = deque([poses.copy()], maxlen=REST_LOOKS)
+    moving = np.ones(len(poses), dtype=bool)
     while data.time < patience - TIMESTEP / 2:
         mujoco.mj_step(model, data, nstep=STEPS_PER_LOOK)
-        if any(data.warning.number) or poses[:, 2].min() < compiled.bottom:
-            return False
+        if any(data.warning.number):
+            break
+        if (fallen := poses[:, 2] < compiled.bottom).any():
+            moving = fallen
+            break
         looks.append(poses.copy())
-        if len(looks) == REST_LOOKS and _still(np.array(looks)):
-            return True
-    return False
+        if len(looks) == REST_LOOKS and not (moving := ~_still(np.array(looks))).any():
+            break
+    return [int(i) for i in np.flatnonzero(moving)]
 
 
-def _still(looks: Array) -> bool:
-    """Whether poses (L, N, 7) stay within the rest tolerances of the last."""
+def _still(looks: Array) -> NDArray[np.bool_]:
+    """(N,) whether poses (L, N, 7) stay within the rest tolerances of the last."""
     distance = np.linalg.norm(looks[:-1, :, :3] - looks[-1, :, :3], axis=-1)
     # The chord between unit quaternions is half the angle between the rotations, for small angles.
     turns = looks[..., 3:] / np.linalg.norm(looks[..., 3:], axis=-1, keepdims=True)
     same = np.sign(np.sum(turns[:-1] * turns[-1], axis=-1, keepdims=True))
     angle = 2 * np.linalg.norm(same * turns[:-1] - turns[-1], axis=-1)
-    return bool((distance < REST_DISTANCE).all() and (angle < REST_ANGLE).all())
+    return np.asarray(((distance < REST_DISTANCE) & (angle < REST_ANGLE)).all(axis=0))
 
 
 def _read(scene: Scene, compiled: _Compiled) -> list[SceneObject]:
