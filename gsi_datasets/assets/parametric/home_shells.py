@@ -46,13 +46,13 @@ def home(asset_id: str, rng: Rng) -> Asset:
     dry = surfaces.floor(rng)  # the same floor runs through all rooms that stay dry
     parts: list[Part] = []
     hulls: list[Array] = []
-    for number, room in enumerate(plan.rooms):
+    for room in plan.rooms:
         shell, pieces = _room(room, paint, dry, white, rng)
         x, y = room.middle
-        if number > 0:
-            [doorway] = room.plan.on("passage")
-            shell += _doorway(doorway, room.plan, white, dry)
-            pieces.append(_threshold(doorway, room.plan))
+        for gap in room.plan.on("passage"):
+            if gap.wall in (0, 3):  # each doorway is drawn once
+                shell += _doorway(gap, room.plan, white, dry)
+                pieces.append(_threshold(gap, room.plan))
         parts += [(mesh.moved(x, y), material) for mesh, material in shell]
         hulls += [points + np.array([x, y, 0.0]) for points in pieces]
     low, high = home_bounds(asset_id)
