@@ -230,5 +230,10 @@ step ladder | 梯凳 | step ladder
 laundry basket | 洗衣篮 | basket
 rug | 地毯 | rug
 vanity | 浴室柜 | cabinet
+towel rail | 毛巾架 | towel
+bath mat | 浴室地垫 | rug
+side table | 边几 | table
+television stand | 电视柜 | cabinet
+wall cabinet | 吊柜 | cabinet
 room | 房间 | room
 """)

@@ -1,12 +1,12 @@
-"""Bathrooms: vanity, bathtub, shower, mirror, towel rail, shelf, laundry basket, waste bin and mat."""
+"""What bathrooms are built with: vanity, bathtub and shower."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from gsi_datasets.assets.asset import Asset, Receptacle
-from gsi_datasets.assets.parametric import surfaces
-from gsi_datasets.assets.parametric.build import WOOD, Family, assemble
+from gsi_datasets.assets.asset import Asset, Material, Receptacle
+from gsi_datasets.assets.parametric import bath_accessories, surfaces
+from gsi_datasets.assets.parametric.build import WOOD, Array, Family, assemble
 from gsi_datasets.assets.parametric.hulls import box_hull
 from gsi_datasets.assets.parametric.joinery import (
     CERAMIC_WHITE,
@@ -24,7 +24,7 @@ from gsi_datasets.assets.parametric.joinery import (
     tap,
     tap_hulls,
 )
-from gsi_datasets.assets.parametric.primitives import Mesh, box, merge, rounded_rectangle
+from gsi_datasets.assets.parametric.primitives import Mesh, box, lathe, merge, rounded_rectangle, tube
 from gsi_datasets.assets.parametric.structures import EDGE, METALS, STONES, door_front, pull
 from gsi_datasets.assets.parametric.surfaces import Surface
 from gsi_datasets.assets.parametric.words import Words
@@ -104,6 +104,86 @@ def vanity(asset_id: str, rng: Rng) -> Asset:
     )  # fmt: skip
 
 
+def bathtub(asset_id: str, rng: Rng) -> Asset:
+    """A white tub with a straight apron all round and a mixer on its rim."""
+    length, depth, height = rng.uniform(1.5, 1.7), rng.uniform(0.7, 0.75), rng.uniform(0.55, 0.6)
+    rim, bottom, flat = rng.uniform(0.06, 0.085), 0.13, rng.uniform(0.05, 0.12)
+    side = 1 if rng.random() < 0.5 else -1
+
+    def ring(inset: float, radius: float, slope: float = 0.0) -> Array:
+        # One end leans back more than the other: the one to lie against.
+        x0, x1 = -length / 2 + inset + slope, length / 2 - inset - 2.2 * slope
+        outline = rounded_rectangle(x1 - x0, depth - 2 * inset - 1.2 * slope, radius, 8)
+        outline[:, 0] += (x0 + x1) / 2
+        return outline if side > 0 else (outline * (-1, 1))[::-1]
+
+    lines = [
+        (ring(0.004, 0.02), 0.0), (ring(0.004, 0.02), height - 0.03), (ring(0.0, 0.024), height - 0.028),
+        (ring(0.0, 0.024), height - 0.006), (ring(0.005, 0.022), height), (ring(rim, 0.16), height),
+        (ring(rim + 0.008, 0.155, 0.0), height - 0.008), (ring(rim + 0.012, 0.15, 0.02), height - 0.2),
+        (ring(rim + 0.02, 0.14, flat), bottom + 0.06), (ring(rim + 0.05, 0.13, flat), bottom + 0.012),
+        (ring(rim + 0.09, 0.1, flat), bottom),
+    ]  # fmt: skip
+    x, y = -side * (length / 2 - rng.uniform(0.3, 0.45)), depth / 2 - 0.035
+    mixer = tap(0.15, 0.12).moved(x, y, height)
+    plug = drain(bottom).moved(-side * (length / 2 - 0.32))
+    inner = (length / 2 - rim, depth / 2 - rim)
+    hulls = [
+        box_hull((-length / 2, -depth / 2, 0.0), (length / 2, depth / 2, bottom)),
+        *around_hole(
+            (-length / 2, -depth / 2, bottom), (length / 2, depth / 2, height), (-inner[0], -inner[1]), inner
+        ),
+        *tap_hulls(x, y, height, 0.15, 0.12),
+    ]
+    parts = [(stacked(lines), CERAMIC_WHITE), (merge(mixer, plug), CHROME)]
+    words = Words("white bathtub", "白色浴缸", "white")
+    return assemble(asset_id, "bathtub", words, parts, hulls, density=400.0, kind="furniture")
+
+
+def shower(asset_id: str, rng: Rng) -> Asset:
+    """A square cabin of glass in thin metal profiles on a tray, with a head on a riser."""
+    side, height, tray = rng.uniform(0.8, 0.9), rng.uniform(1.95, 2.05), rng.uniform(0.05, 0.14)
+    half, bar = side / 2, 0.025
+    metal = METALS[int(rng.integers(2))]
+
+    def square(inset: float, radius: float) -> Array:
+        return rounded_rectangle(side - 2 * inset, side - 2 * inset, radius, 4)
+
+    basin = stacked([
+        (square(0.0, 0.01), 0.0), (square(0.0, 0.01), tray - 0.004), (square(0.004, 0.01), tray),
+        (square(0.045, 0.03), tray), (square(0.055, 0.03), tray - 0.02), (square(0.12, 0.03), tray - 0.026),
+    ])  # fmt: skip
+    reach = half - 0.02
+    posts = [box((bar, bar, height - tray)).moved(sx * reach, sy * reach, tray) for sx in (-1, 1) for sy in (-1, 1)]
+    level = [box((2 * reach, bar, bar)).moved(0, s * reach, height - bar) for s in (-1, 1)]
+    level += [box((bar, 2 * reach, bar)).moved(s * reach, 0, height - bar) for s in (-1, 1)]
+    middle = box((0.016, 0.016, height - tray)).moved(0, -reach, tray)
+    grip = pull(rng, True).moved(0.05, -reach - 0.008, 1.05)
+    tall = height - tray - 0.02
+    pane = box((2 * reach, 0.006, tall)).moved(z=tray)
+    cross = box((0.006, 2 * reach, tall)).moved(z=tray)
+    panes = merge(pane.moved(y=-reach), cross.moved(-reach), cross.moved(reach))
+    back = box((2 * reach, 0.01, tall)).moved(0, reach, tray)
+    riser = tube(np.array([[0, 0, 0.95], [0, 0, 1.84], [0, -0.03, 1.88], [0, -0.3, 1.9]]), 0.009, 10, up=(1, 0, 0))
+    head = lathe([(0, 0.0), (0.1, 0.0), (0.103, 0.004), (0.1, 0.01), (0.02, 0.016), (0, 0.03)], 28).moved(
+        0, -0.3, 1.87
+    )
+    mixer = box((0.2, 0.04, 0.04), 0.012).moved(0, 0.0, 0.97)
+    fitting = merge(riser, head, mixer).moved(0, reach - 0.045, height - 2.0)
+    glass = Material((0.80, 0.88, 0.88), roughness=0.05, opacity=0.22)
+    parts = [
+        (merge(basin, back), CERAMIC_WHITE), (merge(*posts, *level, middle, grip), metal), (fitting, CHROME),
+        (panes, glass),
+    ]  # fmt: skip
+    wall = 0.033
+    hulls = [
+        box_hull((-half, -half, 0.0), (half, half, tray - 0.026)),
+        *around_hole((-half, -half, tray - 0.026), (half, half, height), (-half + wall,) * 2, (half - wall,) * 2),
+    ]
+    words = Words("glass shower cabin", "玻璃淋浴房")
+    return assemble(asset_id, "shower", words, parts, hulls, density=700.0, kind="furniture")
+
+
 def _worktop(rng: Rng) -> tuple[Surface, tuple[str, str]]:
     """Stone or wood for a worktop, and the words for it."""
     if rng.random() < 0.3:
@@ -112,7 +192,7 @@ def _worktop(rng: Rng) -> tuple[Surface, tuple[str, str]]:
     return STONES[stone][0](rng), (f"a {stone} top", f"{STONES[stone][1]}台面")
 
 
-def _vessel(outline: np.ndarray, deep: float) -> Mesh:
+def _vessel(outline: Array, deep: float) -> Mesh:
     """A basin that stands on z = 0, its widest outline at its rim."""
     outside = [(0.70, 0.0), (0.74, 0.006), (0.90, 0.5 * deep), (0.99, deep - 0.008), (1.0, deep - 0.003)]
     inside = [(0.95, deep - 0.004), (0.85, 0.5 * deep), (0.66, 0.022), (0.5, 0.017), (0.1, 0.016)]
@@ -129,4 +209,4 @@ def _beside(width: float, depth: float, height: float, x: float, half: float) ->
     ]
 
 
-FAMILIES: dict[str, Family] = {"vanity": vanity}
+FAMILIES: dict[str, Family] = {"vanity": vanity, "bathtub": bathtub, "shower": shower, **bath_accessories.FAMILIES}

@@ -18,7 +18,7 @@ from gsi_datasets.worlds.catalogue import placed
 
 
 FAMILIES = [*bathroom.FAMILIES]
-MOVABLE: list[str] = []
+MOVABLE = ["laundry_basket", "waste_bin"]
 SEEDS = range(5)
 IDS = [f"param/{family}/{seed}" for family in FAMILIES for seed in SEEDS]
 MILLIMETRE = 1e-3
