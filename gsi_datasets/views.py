@@ -36,8 +36,10 @@ DIFFERENT = 0.6
 """Distance, in that measure, below which two views are nearly the same picture."""
 NEAR, NEAR_SHARE = 0.5, 0.35
 """A view is spoilt if more than this share of it is nearer than this, metres."""
-SPARSE = 0.1
+SPARSE = 0.12
 """A view that shows less than this share of things shows walls."""
+GOOD_ENOUGH = 0.65
+"""Share of the best score of all rooms below which a view is taken only if there are no others."""
 # Views are looked at by rays of this resolution: the smallest object that can be edited still has 26 pixels.
 LOOK_SIZE = 128
 # Metres at which things are looked at: nearer ones would soon leave the frame, farther ones are small.
@@ -162,18 +164,28 @@ def _dispersed(scout: _Scout, count: int) -> tuple[list[Viewpoint], list[Viewpoi
         good[label] = sorted((it for it in seen if it.verdict == "spare"), key=lambda it: -it.score)
         candidates += [replace(it, verdict="few") for it in drawn if it.prospect < FEWEST]
         candidates += [it for it in hopeful if it not in worth] + seen
-    chosen: list[Viewpoint] = []
-    # Two thirds of the views from the main room and one from each other; whoever has more makes up what is missing.
-    for label, most in [
-        *((it, -(-2 * count // 3) if it == main else 1) for it in labels),
-        *((it, count) for it in labels),
-    ]:
-        fine = [it for it in good[label] if it.score >= 0.6 * good[label][0].score]
-        for pool in (fine, good[label]):
-            of_room = [it for it in chosen if it.label == label]
-            picked = farthest(pool, min(most - len(of_room), count - len(chosen)), of_room)
-            chosen += picked
+    # Two thirds of the views from the main room, and one from each other room that is more than a way through.
+    shares = {label: int(scout.floor.rooms[label].kind != "hallway") for label in labels}
+    if main is not None:
+        shares[main] = -(-2 * count // 3)
+    chosen = _choose(good, shares, count)
     return [it for it in candidates if it not in chosen], sorted(chosen, key=lambda it: it.label)
+
+
+def _choose(good: dict[int, list[Viewpoint]], shares: dict[int, int], count: int) -> list[Viewpoint]:
+    """Of the good views of each room, best first, its share; what is missing then comes from wherever there are more.
+
+    First among those with a score near the best, then among all.
+    """
+    best = max((view.score for views in good.values() for view in views), default=0.0)
+    anything = dict.fromkeys(shares, count)
+    chosen: list[Viewpoint] = []
+    for least, most in ((GOOD_ENOUGH * best, shares), (GOOD_ENOUGH * best, anything), (0.0, anything)):
+        for label, views in good.items():
+            of_room = [it for it in chosen if it.label == label]
+            wanted = min(most[label] - len(of_room), count - len(chosen))
+            chosen += farthest([it for it in views if it.score >= least], wanted, of_room)
+    return chosen
 
 
 def _random(scout: _Scout, count: int) -> tuple[list[Viewpoint], list[Viewpoint]]:
@@ -256,10 +268,15 @@ class _Scout:
             return replace(view, verdict="close")
         if (seen.instances > 0).mean() < SPARSE:
             return replace(view, verdict="bare")
-        sight = look(framed, seen, [item.name for item in framed.movable if item.name not in self._carriers])
+        # Few pixels tell poorly whether a thing is cut off by the frame; its box tells.
+        whole = self._whole(small)
+        free = [it.name for it in framed.movable if it.name in whole and it.name not in self._carriers]
+        sight = look(framed, seen, free)
         named = tuple(name for name in sight.targets if referring.expressions(framed, name, sight.meant))
-        kinds = len({framed[name].category for name in named})
-        score = len(named) + 0.5 * kinds + min(len(self._roomy & sight.anchors), 3)
+        # Things of many kinds in several places, and a look into the room: rather than one crowded shelf from nearby.
+        kinds, carriers = (len({getattr(framed[name], key) for name in named}) for key in ("category", "support"))
+        score = min(len(named), 8) + 0.5 * kinds + carriers + min(len(self._roomy & sight.anchors), 3)
+        score += 2 * float(np.clip(np.median(seen.depth) - FOCUS[0], 0, 2))
         verdict = "spare" if len(named) >= FEWEST else "few"
         return replace(view, score=score, actionable=named, verdict=verdict)
 
@@ -302,10 +319,15 @@ class _Scout:
         """How many movable objects of the room the frame holds, large enough."""
         bounds, depth = self._bounds(camera)
         size = self.image_size
-        whole = (depth > 0.3) & (bounds[:, :2] >= 0).all(axis=1) & (bounds[:, 2:] <= size).all(axis=1)
+        whole = _framed(bounds, depth, size)
         area = FILL * (bounds[:, 2] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 1])
         here = self._rooms == self.plan.rooms.index(self.floor.rooms[label])
         return int((whole & here & self._movable & (area >= SMALLEST_AREA * size**2)).sum())
+
+    def _whole(self, camera: Camera) -> frozenset[str]:
+        """Names of the objects whose box the frame holds."""
+        inside = _framed(*self._bounds(camera), camera.width)
+        return frozenset(item.name for item, held in zip(self.scene.objects, inside, strict=True) if held)
 
     def _touching(self, camera: Camera) -> NDArray[np.bool_]:
         """(N,) whether an object may be in the frame."""
@@ -321,6 +343,11 @@ class _Scout:
         area = sum(4 * float(np.prod(place.half)) for place in places(item))
         taken = sum(4 * float(np.prod(footprint_rectangle(it.box)[1])) for it in self.scene.resting_on(item.name))
         return area - taken >= FREE_AREA
+
+
+def _framed(bounds: Array, depth: Array, size: int) -> NDArray[np.bool_]:
+    """(N,) whether boxes of these image bounds and nearest depths are wholly in a square frame."""
+    return (depth > 0.3) & (bounds[:, :2] >= 0).all(axis=1) & (bounds[:, 2:] <= size).all(axis=1)
 
 
 def _spread(points: Array, count: int, rng: np.random.Generator) -> Array:
