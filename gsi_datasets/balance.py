@@ -11,6 +11,10 @@ from gsi_datasets.schema import Triplet
 from gsi_datasets.spec import Balance, Edits
 
 
+FEWEST = 3
+"""Rows of a stratum that are never too many: shares mean nothing in a small set."""
+
+
 def strata(row: Triplet, edits: Edits) -> dict[str, str]:
     """The stratum of a row in each respect of `Balance`; a respect that does not apply is left out."""
     parameters, made = json.loads(row.parameters), json.loads(row.provenance)
@@ -71,7 +75,7 @@ class Shares:
     def excess(self, slot: str, wanted: int, row: Triplet) -> str | None:
         """What there is too much of with this row among the `wanted` rows of its slot, e.g. ``category chair``."""
         for respect, stratum in self._strata(row):
-            most = max(math.ceil(getattr(self.balance, respect) * wanted), 1)
+            most = max(math.ceil(getattr(self.balance, respect) * wanted), FEWEST)
             if self.counts[slot, respect, stratum] >= most:
                 return f"{respect} {stratum}"
         return None

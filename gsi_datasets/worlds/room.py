@@ -37,11 +37,7 @@ def compose(name: str, world: RoomWorld, image_size: int, rng: np.random.Generat
         rng: the only source of chance.
         held_out: whether to take a home that no training split has.
     """
-    kind = world.rooms[rng.integers(len(world.rooms))]
-    count = int(rng.integers(world.connected[0], world.connected[1] + 1))
-    # Homes with `count` rooms are those with this rest, see `homes`.
-    seed = 4 * int(rng.integers(HELD_OUT // 4)) + count - 1 + held_out * HELD_OUT
-    asset = f"param/home_{kind.replace(' ', '_')}/{seed}"
+    asset = draw_home(world, rng, held_out)
     plan, (low, high) = home_plan(asset), home_bounds(asset)
     home = SceneObject(
         "room", 0, asset, "room", "room", "房间", np.zeros(3), np.eye(3), (low + high) / 2, high - low, static=True
@@ -65,6 +61,15 @@ def compose(name: str, world: RoomWorld, image_size: int, rng: np.random.Generat
     main = plan.rooms[0]
     lights, ambient = lighting(rng, main.plan.size, np.zeros(3))
     return Scene(name, (home, *_named([*objects, *household.items])), _across(main, image_size), lights, ambient)
+
+
+def draw_home(world: RoomWorld, rng: np.random.Generator, held_out: bool) -> str:
+    """The asset id of a home; arguments as for `compose`."""
+    kind = world.rooms[rng.integers(len(world.rooms))]
+    count = int(rng.integers(world.connected[0], world.connected[1] + 1))
+    # Homes with `count` rooms are those with this rest, see `homes`.
+    seed = 4 * int(rng.integers(HELD_OUT // 4)) + count - 1 + held_out * HELD_OUT
+    return f"param/home_{kind.replace(' ', '_')}/{seed}"
 
 
 def _named(items: list[SceneObject]) -> list[SceneObject]:

@@ -51,6 +51,8 @@ FACING = {"clock", "radio", "laptop", "picture frame", "toaster", "coffee maker"
 FACING |= {"teddy bear", "doll", "cereal box", "milk carton", "monitor", "keyboard", "sculpture", "mirror"}
 
 
+# Rooms of training splits have smaller seeds than this, all others larger ones.
+HELD_OUT = 1 << 20
 CC0 = frozenset({"CC0-1.0"})
 
 
@@ -72,7 +74,7 @@ def compose(name: str, world: World, image_size: int, rng: np.random.Generator, 
         rng: the only source of chance.
         held_out: whether to take a room that no training scene has.
     """
-    room_id, table_info = f"param/room/{rng.integers(1 << 20) + (held_out << 20)}", _table(rng, world)
+    room_id, table_info = draw_room(rng, held_out), _table(rng, world)
     room_info = assets.info(room_id)
     room = _place(room_info, "room", 0, np.zeros(3), np.eye(3), static=True)
     reach = np.array(room_info.size[:2]) / 2
@@ -93,6 +95,11 @@ def compose(name: str, world: World, image_size: int, rng: np.random.Generator, 
     ]
     lights, ambient = lighting(rng, room_info.size, table.position)
     return Scene(name, (room, table, *decor, *objects), camera, lights, ambient)
+
+
+def draw_room(rng: np.random.Generator, held_out: bool) -> str:
+    """The asset id of a room; training splits and the others draw from ranges that do not meet."""
+    return f"param/room/{rng.integers(HELD_OUT) + held_out * HELD_OUT}"
 
 
 @cache

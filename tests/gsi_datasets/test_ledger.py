@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gsi_datasets.balance import strata
+from gsi_datasets.balance import FEWEST, strata
 from gsi_datasets.ledger import HOPELESS, BuildError, Ledger
 from gsi_datasets.record import Rejection, SceneResult
 from gsi_datasets.schema import Triplet
@@ -44,16 +44,22 @@ def test_each_world_fills_its_own_slots() -> None:
 
 
 def test_rows_too_much_alike_are_left_out() -> None:
-    ledger = Ledger({"CM": 4}, Balance(room=0.5, extent=0.75))
-    kitchens = [row(number, metres=0.06 if number < 2 else 0.28) for number in range(4)]
+    ledger = Ledger({"CM": 8}, Balance(room=0.5, extent=0.75))
+    kitchens = [row(number, metres=0.06 if number < 3 else 0.28) for number in range(6)]
     rejections = ledger.take(SceneResult(0, kitchens))
     assert [item.reason for item in rejections] == ["balance", "balance"]
     assert "room kitchen" in rejections[0].detail
-    assert not ledger.take(SceneResult(1, [row(9, room="study", metres=0.06)]))
-    # Three of four may be short moves, not four.
-    assert ledger.take(SceneResult(2, [row(10, room="study", metres=0.06)]))[0].detail.count("extent short")
-    assert not ledger.take(SceneResult(3, [row(11, room="study", metres=0.2)]))
-    assert ledger.counts["CM"] == 4
+    studies = [row(10 + number, room="study", metres=0.06) for number in range(4)]
+    # Six of eight may be short moves, not seven.
+    assert [item.detail.count("extent short") for item in ledger.take(SceneResult(1, studies))] == [1]
+    assert not ledger.take(SceneResult(2, [row(20, room="study", metres=0.2)]))
+    assert ledger.counts["CM"] == 8
+
+
+def test_in_a_small_set_shares_ask_for_nothing_impossible() -> None:
+    ledger = Ledger({"CM": 4}, Balance(category=0.1))
+    ledger.take(SceneResult(0, [row(number) for number in range(4)]))
+    assert ledger.counts["CM"] == FEWEST
 
 
 def test_strata() -> None:
