@@ -14,7 +14,7 @@ from gsi_datasets.assets.parametric.rooms import SIDE, Opening, RoomPlan
 DRAPED = ("living room", "bedroom", "study")
 APART = 0.25  # between openings, metres
 OUTSIDE = 1.5  # what is free of rooms so far behind a wall is outside, metres
-DOOR = (0.88, 2.05)  # width and height, metres
+DOOR = (0.98, 2.11)  # width and height with the frame, metres
 
 
 def openings(number: int, rooms: Sequence[Rectangle], plan: RoomPlan, door: bool, rng: Rng) -> tuple[Opening, ...]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets.asset import Asset, AssetInfo, Material, Receptacle
 from gsi_datasets.assets.parametric import surfaces
 from gsi_datasets.assets.parametric.build import Family
-from gsi_datasets.assets.parametric.homes import SIZES, WALL, HomeRoom, home_bounds, home_plan
+from gsi_datasets.assets.parametric.homes import SIZES, WALL, HomePlan, HomeRoom, home_bounds, home_plan
 from gsi_datasets.assets.parametric.hulls import box_hull
-from gsi_datasets.assets.parametric.primitives import Mesh, box, merge
+from gsi_datasets.assets.parametric.primitives import Mesh, box, lathe, merge, rotation
 from gsi_datasets.assets.parametric.rooms import (
+    DADO,
+    METAL,
     Opening,
     RoomPlan,
     curtains_and_windows,
@@ -33,84 +38,176 @@ Part = tuple[Mesh, Material]
 SLAB = 0.1  # thickness of floors for collisions, metres
 THICK = WALL / 2  # of walls for collisions: two rooms share one
 EDGE = 0.02  # nothing is put nearer than this to a wall, metres
+LAP = 0.002  # floors, walls and ceilings reach so far into each other: no ray slips through, metres
+CASING = 0.06  # width of the boards around a doorway, metres
 # What a ceiling gets from the floor and the walls, the renderers' few lamps do not give it.
-CEILING = Material((0.88, 0.88, 0.87), roughness=0.9, emission=0.22)
+CEILING = Material((0.9, 0.9, 0.89), roughness=0.9, emission=0.28)
+FROSTED = Material((0.84, 0.89, 0.91), roughness=0.5, emission=0.6)
+OPAL = Material((0.98, 0.97, 0.94), roughness=0.4, emission=0.8)
+SWITCH = Material((0.93, 0.93, 0.91), roughness=0.4)
+DRY = (surfaces.planks, surfaces.parquet, surfaces.carpet)
 ACCENTS = (surfaces.accent_plaster, surfaces.wallpaper, surfaces.brick, surfaces.planks)
+
+
+@dataclass(frozen=True, eq=False)
+class _Style:
+    """What all rooms of a home have in common.
+
+    Attributes:
+        white: paint of woodwork.
+        paint: of the walls, where a room has none of its own.
+        floor: of the rooms that stay dry.
+        tiled: floor of those that do not.
+        moulded: there are mouldings under the ceilings.
+        lamp: the form of the ceiling lamps: ``round`` or ``square``.
+    """
+
+    white: Material
+    paint: Surface
+    floor: Surface
+    tiled: Surface
+    moulded: bool
+    lamp: str
 
 
 def home(asset_id: str, rng: Rng) -> Asset:
     """A home of `home_plan`'s shape; the origin is the middle of the main room's floor."""
     plan = home_plan(asset_id)
-    white = Material((0.87, 0.87, 0.86), roughness=0.6)
-    paint = surfaces.plaster(rng)
-    dry = surfaces.floor(rng)  # the same floor runs through all rooms that stay dry
-    parts: list[Part] = []
+    shade = float(rng.uniform(0.84, 0.9))
+    style = _Style(
+        Material((shade, shade, shade - 0.01), roughness=0.6),
+        surfaces.plaster(rng),
+        DRY[int(rng.choice(len(DRY), p=[0.55, 0.25, 0.2]))](rng),
+        (surfaces.floor_tiles, surfaces.terrazzo, surfaces.marble)[int(rng.choice(3, p=[0.7, 0.15, 0.15]))](rng),
+        bool(rng.random() < 0.3),
+        "round" if rng.random() < 0.7 else "square",
+    )
+    tiled = [room.kind == "bathroom" or (room.kind == "kitchen" and rng.random() < 0.6) for room in plan.rooms]
+    parts = _floors(plan, tiled, style)
     hulls: list[Array] = []
     for room in plan.rooms:
-        shell, pieces = _room(room, paint, dry, white, rng)
         x, y = room.middle
-        for gap in room.plan.on("passage"):
-            if gap.wall in (0, 3):  # each doorway is drawn once
-                shell += _doorway(gap, room.plan, white, dry)
-                pieces.append(_threshold(gap, room.plan))
-        parts += [(mesh.moved(x, y), material) for mesh, material in shell]
-        hulls += [points + np.array([x, y, 0.0]) for points in pieces]
+        parts += [(mesh.moved(x, y), material) for mesh, material in _room(room, style, rng)]
+        hulls += [points + np.array([x, y, 0.0]) for points in _hulls(room.plan)]
     low, high = home_bounds(asset_id)
-    floors = [
+    width, depth, height = (float(length) for length in high - low)
+    places = [
         Receptacle(
             "on", 0.0, (room.plan.size[0] / 2 - EDGE, room.plan.size[1] / 2 - EDGE), False, 0.0, room.middle,
             headroom=room.plan.size[2],
         )
         for room in plan.rooms
     ]  # fmt: skip
-    size = tuple(float(length) for length in high - low)
     info = AssetInfo(
-        asset_id, "room", "room", "房间", (size[0], size[1], size[2]), kind="structure", mass=1000.0, name="home",
-        receptacle=floors[0], shelves=tuple(floors[1:]),
+        asset_id, "room", "room", "房间", (width, depth, height), kind="structure", mass=1000.0, name="home",
+        receptacle=places[0], shelves=tuple(places[1:]),
     )  # fmt: skip
-    return Asset(info, tuple(mesh.part(material) for mesh, material in parts), tuple(hulls))
+    return Asset(info, tuple(mesh.part(material) for mesh, material in _joined(parts)), tuple(hulls))
 
 
-def _room(room: HomeRoom, paint: Surface, dry: Surface, white: Material, rng: Rng) -> tuple[list[Part], list[Array]]:
-    """The shell of one room in its own frame, and what it collides as."""
-    plan, wet = room.plan, room.kind == "bathroom"
+def _floors(plan: HomePlan, tiled: list[bool], style: _Style) -> list[Part]:
+    """The floors of all rooms, laid through from room to room, and what is in the doorways between them."""
+    dry, wet, linings, rails = list[Mesh](), list[Mesh](), list[Mesh](), list[Mesh]()
+    for room, stone in zip(plan.rooms, tiled, strict=True):
+        width, depth, _ = room.plan.size
+        (wet if stone else dry).append(ground(width + 2 * LAP, depth + 2 * LAP).moved(*room.middle))
+        for gap in room.plan.on("passage"):
+            if gap.wall in (0, 3):  # the two rooms of a doorway share it
+                place = [on_wall(mesh, room.plan, gap.wall).moved(*room.middle) for mesh in _doorway(gap)]
+                dry.append(place[0])  # no two tiled rooms lie side by side
+                rails.append(place[1])
+                linings += place[2:]
+    parts: list[Part] = [(merge(*linings), style.white), (merge(*rails), METAL)] if rails else []
+    parts += [style.floor.on(merge(*dry))] if dry else []
+    return parts + ([style.tiled.on(merge(*wet))] if wet else [])
+
+
+def _doorway(gap: Opening) -> list[Mesh]:
+    """The floor in a hole in the wall, the rail on its middle, and its lining; in the frame of the wall."""
+    side = box((0.02, WALL, gap.height - 0.02), 0.001)
+    head = box((gap.width, WALL, 0.02), 0.001).moved(gap.along, WALL / 2, gap.height - 0.02)
+    rail = box((gap.width - 0.04, 0.04, 0.003), 0.001).moved(gap.along, WALL / 2)
+    step = ground(gap.width, WALL - 2 * LAP).moved(gap.along, WALL / 2)
+    return [step, rail, head, *(side.moved(gap.along + s * (gap.width / 2 - 0.01), WALL / 2) for s in (-1, 1))]
+
+
+def _room(room: HomeRoom, style: _Style, rng: Rng) -> list[Part]:
+    """The walls and the ceiling of one room and what is on them, in its own frame."""
+    plan, white = room.plan, style.white
     width, depth, height = plan.size
-    floor = dry
-    if wet or (room.kind == "kitchen" and rng.random() < 0.6):
-        floor = (surfaces.floor_tiles, surfaces.terrazzo)[int(rng.random() < 0.2)](rng)
-    walls = [on_wall(_pierced(plan, k), plan, k) for k in range(4)]
+    parts: list[Part] = [(ground(width + 2 * LAP, depth + 2 * LAP).turned("x", np.pi).moved(z=height), CEILING)]
     trim: list[Mesh] = []
-    ceiling = ground(width, depth).turned("x", np.pi).moved(z=height)
-    parts: list[Part] = [floor.on(ground(width, depth)), (ceiling, CEILING)]
-    special = -1
-    if wet:
-        # Tiles up to a height, or all the way.
-        tiles, top = surfaces.wall_tiles(rng), float(rng.choice([1.2, 1.5, 2.0, height]))
-        parts.append(tiles.on(merge(*strips(plan, 0.0, top - 0.002, 0.008))))
-        if top < height:
-            trim += strips(plan, top - 0.002, 0.015, 0.016)
-    else:
-        trim += strips(plan, 0.0, 0.08, 0.015)
-        plain = [k for k in range(4) if not plan.on("passage", k)]
-        if plain and rng.random() < 0.45:
-            special = int(rng.choice(plain))
-            choice = int(rng.choice(len(ACCENTS), p=[0.5, 0.25, 0.15, 0.1]))
-            parts.append(ACCENTS[choice](rng).on(walls[special], upright=ACCENTS[choice] is surfaces.planks))
-    parts.append(paint.on(merge(*(mesh for k, mesh in enumerate(walls) if k != special))))
-    for opening in plan.on("passage"):
-        trim += frame(opening, plan, 0.07, 0.03)[:3]
+    parts += _bathroom_walls(plan, style, rng, trim) if room.kind == "bathroom" else _walls(room, style, rng, trim)
+    if style.moulded:
+        trim += [on_wall(box((plan.length(k), 0.05, 0.05)).moved(0, -0.025, height - 0.05), plan, k) for k in range(4)]
+    for gap in plan.on("passage"):
+        around = replace(gap, width=gap.width + 2 * CASING, height=gap.height + CASING)
+        trim += frame(around, plan, CASING, 0.022, butted=True)[:3]
     if plan.on("door"):
-        parts += doors(plan, rng, white, trim)
+        parts += doors(plan, rng, white, trim, butted=True)
     if plan.on("window"):
-        parts += curtains_and_windows(plan, rng, trim)
+        [(panes, view), *cloth] = curtains_and_windows(plan, rng, trim, butted=True)
+        parts += [(panes, FROSTED if room.kind == "bathroom" else view), *cloth]
     parts += picture_frames(plan, rng)
-    parts.append((merge(*trim), white))
-    hulls = [box_hull((-width / 2, -depth / 2, -SLAB), (width / 2, depth / 2, 0))]
-    for k in range(4):
-        for (start, end), low, high in _solid(plan, k):
-            hull = box_hull((start, 0.0, low), (end, THICK, high))
-            hulls.append(_turned(hull + np.array([0.0, plan.distance(k), 0.0]), k))
-    return parts, hulls
+    parts += [(_light_switch(plan), SWITCH), *_lamp(style.lamp, plan)]
+    return [*parts, (merge(*trim), white)]
+
+
+def _walls(room: HomeRoom, style: _Style, rng: Rng, trim: list[Mesh]) -> list[Part]:
+    """Painted walls, maybe one of another kind, or boards or tiles up to a height; skirting goes to the trim."""
+    plan = room.plan
+    walls = [on_wall(_pierced(plan, k), plan, k) for k in range(4)]
+    paint = surfaces.plaster(rng) if rng.random() < 0.35 else style.paint
+    chance = rng.random()
+    if room.kind == "kitchen" and chance < 0.25:
+        trim += strips(plan, 1.4, 0.012, 0.012)
+        return [paint.on(merge(*walls)), surfaces.wall_tiles(rng).on(merge(*strips(plan, 0.0, 1.4, 0.008)))]
+    trim += strips(plan, 0.0, 0.08, 0.015)
+    if room.kind != "kitchen" and chance < 0.15:
+        trim += strips(plan, DADO, 0.04, 0.025)
+        boards = surfaces.planks(rng) if rng.random() < 0.5 else surfaces.accent_plaster(rng)
+        return [paint.on(merge(*walls)), boards.on(merge(*strips(plan, 0.0, DADO, 0.01)), upright=True)]
+    plain = [k for k in range(4) if not plan.on("passage", k) and not plan.on("door", k)]
+    if not plain or chance > 0.55:
+        return [paint.on(merge(*walls))]
+    special = int(rng.choice(plain))
+    choice = int(rng.choice(len(ACCENTS), p=[0.5, 0.25, 0.15, 0.1]))
+    accent = ACCENTS[choice](rng).on(walls[special], upright=ACCENTS[choice] is surfaces.planks)
+    return [accent, paint.on(merge(*(mesh for k, mesh in enumerate(walls) if k != special)))]
+
+
+def _bathroom_walls(plan: RoomPlan, style: _Style, rng: Rng, trim: list[Mesh]) -> list[Part]:
+    """Walls tiled up to a height or all the way; the edge of the tiles goes to the trim."""
+    walls = merge(*(on_wall(_pierced(plan, k), plan, k) for k in range(4)))
+    tiles, top = surfaces.wall_tiles(rng), float(rng.choice([1.2, 1.5, 2.0, plan.size[2]]))
+    if top == plan.size[2]:
+        return [tiles.on(walls)]
+    trim += strips(plan, top, 0.012, 0.012)
+    return [style.paint.on(walls), tiles.on(merge(*strips(plan, 0.0, top, 0.008)))]
+
+
+def _light_switch(plan: RoomPlan) -> Mesh:
+    """A switch beside the first way in, on the side that has more wall."""
+    gap = (*plan.on("passage"), *plan.on("door"))[0]
+    along = gap.along - float(np.copysign(gap.width / 2 + 0.17, gap.along))
+    plate = box((0.08, 0.008, 0.08), 0.003).moved(along, -0.004, 1.03)
+    rocker = box((0.05, 0.006, 0.05), 0.002).moved(along, -0.011, 1.045)
+    return merge(*(on_wall(mesh, plan, gap.wall) for mesh in (plate, rocker)))
+
+
+def _lamp(form: str, plan: RoomPlan) -> list[Part]:
+    """A lamp flat under the middle of the ceiling."""
+    height = plan.size[2]
+    size = 0.15 if min(plan.size[:2]) < 2.2 else 0.2  # half its width, metres
+    if form == "square":
+        shade = box((2 * size, 2 * size, 0.05), 0.012).moved(z=height - 0.06)
+        rim = box((2 * size + 0.02, 2 * size + 0.02, 0.015), 0.004).moved(z=height - 0.015)
+        return [(shade, OPAL), (rim, METAL)]
+    turn = np.linspace(-np.pi / 2, 0, 7)
+    bowl = [(size * np.cos(a), 0.055 * (1 + np.sin(a))) for a in turn]
+    shade = lathe([(0.0, 0.0), *bowl[1:], (0.0, 0.055)], 32).moved(z=height - 0.07)
+    rim = lathe([(0.0, 0.0), (size + 0.012, 0.0), (size + 0.012, 0.018), (0.0, 0.018)], 32).moved(z=height - 0.018)
+    return [(shade, OPAL), (rim, METAL)]
 
 
 def _solid(plan: RoomPlan, wall: int) -> list[tuple[tuple[float, float], float, float]]:
@@ -126,35 +223,36 @@ def _solid(plan: RoomPlan, wall: int) -> list[tuple[tuple[float, float], float, 
 
 
 def _pierced(plan: RoomPlan, wall: int) -> Mesh:
-    """A wall with its doorways cut out; textures run on across the pieces."""
+    """A wall with its doorways cut out."""
+    end, top = plan.length(wall) / 2, plan.size[2]
     pieces = []
-    for (start, end), low, high in _solid(plan, wall):
-        piece = panel(end - start, high - low)
-        shifted = Mesh(piece.vertices, piece.faces, piece.normals, piece.uvs + np.array([(start + end) / 2, low]))
-        pieces.append(shifted.moved((start + end) / 2, 0.0, low))
+    for (left, right), low, high in _solid(plan, wall):
+        left, right = left - LAP * (left == -end), right + LAP * (right == end)
+        low, high = low - LAP * (low == 0), high + LAP * (high == top)
+        pieces.append(panel(right - left, high - low).moved((left + right) / 2, 0.0, low))
     return merge(*pieces)
 
 
-def _doorway(gap: Opening, plan: RoomPlan, white: Material, floor: Surface) -> list[Part]:
-    """The lining of the hole in the wall, and the floor in it."""
-    side = box((0.02, WALL, gap.height - 0.02), 0.001)
-    lining = [side.moved(gap.along + s * (gap.width / 2 - 0.01), WALL / 2) for s in (-1, 1)]
-    lining.append(box((gap.width, WALL, 0.02), 0.001).moved(gap.along, WALL / 2, gap.height - 0.02))
-    step = ground(gap.width, WALL).moved(gap.along, WALL / 2)
-    meshes = [on_wall(mesh, plan, gap.wall) for mesh in lining]
-    return [(merge(*meshes), white), floor.on(on_wall(step, plan, gap.wall))]
+def _hulls(plan: RoomPlan) -> list[Array]:
+    """What one room collides as, in its own frame: the floor, its halves of the walls, and floor in doorways."""
+    width, depth, _ = plan.size
+    hulls = [box_hull((-width / 2, -depth / 2, -SLAB), (width / 2, depth / 2, 0))]
+    for wall in range(4):
+        boxes = [((start, 0.0, low), (end, THICK, high)) for (start, end), low, high in _solid(plan, wall)]
+        for gap in plan.on("passage", wall):
+            left, right = gap.along - gap.width / 2, gap.along + gap.width / 2
+            boxes.append(((left, 0.0, -SLAB), (right, THICK, 0.0)))
+        out = np.array([0.0, plan.distance(wall), 0.0])
+        hulls += [(box_hull(low, high) + out) @ rotation("z", wall * np.pi / 2).T for low, high in boxes]
+    return hulls
 
 
-def _threshold(gap: Opening, plan: RoomPlan) -> Array:
-    """The floor in a doorway, for collisions."""
-    hull = box_hull((gap.along - gap.width / 2, 0.0, -SLAB), (gap.along + gap.width / 2, WALL, 0.0))
-    return _turned(hull + np.array([0.0, plan.distance(gap.wall), 0.0]), gap.wall)
-
-
-def _turned(points: Array, wall: int) -> Array:
-    """Points turned about the vertical by so many quarters."""
-    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[wall]
-    return points @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], dtype=float).T
+def _joined(parts: Iterable[Part]) -> list[Part]:
+    """The parts with those of the same material made one."""
+    found: dict[int, tuple[list[Mesh], Material]] = {}
+    for mesh, material in parts:
+        found.setdefault(id(material), ([], material))[0].append(mesh)
+    return [(merge(*meshes), material) for meshes, material in found.values()]
 
 
 FAMILIES: dict[str, Family] = {f"home_{kind.replace(' ', '_')}": home for kind in SIZES if kind != "hallway"}

@@ -142,13 +142,13 @@ def room(asset_id: str, rng: Rng) -> Asset:
     return Asset(info, tuple(mesh.part(material) for mesh, material in parts), tuple(hulls))
 
 
-def doors(plan: RoomPlan, rng: Rng, white: Material, trim: list[Mesh]) -> list[Part]:
-    """Leaves and handles; the frames are added to the trim."""
+def doors(plan: RoomPlan, rng: Rng, white: Material, trim: list[Mesh], butted: bool = False) -> list[Part]:
+    """Leaves and handles; the frames are added to the trim, `butted` or not as in `frame`."""
     leaf: Surface | None = surfaces.wood(rng) if rng.random() < 0.4 else None
     glazed, panels = bool(rng.random() < 0.2), int(rng.integers(0, 3))
     leaves, handles = [], []
     for o in plan.on("door"):
-        trim += frame(o, plan, 0.07, 0.035)[:3]
+        trim += frame(o, plan, 0.07, 0.035, butted)[:3]
         w, h = o.width - 0.14, o.height - 0.07
         pieces = [box((w, 0.02, h), 0.002).moved(0, -0.01)]
         for low, part in {0: (), 1: ((0.15, h - 0.3),), 2: ((0.15, 0.75), (1.02, h - 1.15))}[panels]:
@@ -166,15 +166,16 @@ def doors(plan: RoomPlan, rng: Rng, white: Material, trim: list[Mesh]) -> list[P
     return [door, (merge(*handles), METAL)]
 
 
-def curtains_and_windows(plan: RoomPlan, rng: Rng, trim: list[Mesh]) -> list[Part]:
-    """Views out of the windows and curtains; frames and sills are added to the trim."""
+def curtains_and_windows(plan: RoomPlan, rng: Rng, trim: list[Mesh], butted: bool = False) -> list[Part]:
+    """Views out of the windows and curtains; frames (see `frame`) and sills are added to the trim."""
     view = Material((1.0, 1.0, 1.0), pictures.outside(rng), roughness=0.9, emission=0.75)
     cloth = surfaces.fabric(rng)
     casements = int(rng.integers(2, 4))
     panes, curtains = [], []
     for o in plan.on("window"):
-        trim += frame(o, plan, 0.055, 0.05)
-        bars = [o.width * (k / casements - 0.5) for k in range(1, casements)]
+        trim += frame(o, plan, 0.055, 0.05, butted)
+        parted = min(casements, int(o.width / 0.33))  # narrow windows have fewer
+        bars = [o.width * (k / parted - 0.5) for k in range(1, parted)]
         trim += [
             on_wall(box((0.05, 0.04, o.height), 0.003).moved(o.along + x, -0.02, o.low), plan, o.wall) for x in bars
         ]
@@ -245,9 +246,14 @@ def _curtain(width: float, height: float, rng: Rng) -> Mesh:
     return shade(np.concatenate(points), faces, np.concatenate(uvs), np.pi / 2)
 
 
-def frame(o: Opening, plan: RoomPlan, bar: float, thick: float) -> list[Mesh]:
-    """Left, right, upper and lower bar around an opening, in the room."""
-    sides = [box((bar, thick, o.height), 0.003).moved(s * (o.width - bar) / 2, 0, o.low) for s in (-1, 1)]
+def frame(o: Opening, plan: RoomPlan, bar: float, thick: float, butted: bool = False) -> list[Mesh]:
+    """Left, right, upper and lower bar around an opening, in the room.
+
+    Bars run through each other at the corners; where they are `butted`, the sides end at the level ones.
+    """
+    over, under = (bar if butted else 0.0), (bar if butted and o.low > 0 else 0.0)
+    upright = box((bar, thick, o.height - over - under), 0.003).moved(z=o.low + under)
+    sides = [upright.moved(s * (o.width - bar) / 2) for s in (-1, 1)]
     level = box((o.width, thick, bar), 0.003)
     bars = [*sides, level.moved(z=o.low + o.height - bar), level.moved(z=o.low)]
     return [on_wall(mesh.moved(o.along, -thick / 2), plan, o.wall) for mesh in bars]
