@@ -178,6 +178,7 @@ def fake_triplet(
         provenance=json.dumps(
             {
                 "spec": "0123456789abcdef",
+                "split": "test",
                 "seed": seed,
                 "renderer": "gl",
                 "versions": {"gsi-bench": __version__},

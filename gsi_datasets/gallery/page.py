@@ -30,17 +30,24 @@ from gsi_datasets.storage import Manifest
 
 
 REASONS = {
+    "balance": "there are enough rows like it",
+    "close": "the camera would stand before something",
     "collateral": "something else would move",
     "collision": "the place is taken",
     "duplicate": "an earlier row says the same",
+    "no-chain": "no edit was found that follows the others",
+    "no-view": "too few viewpoints show enough to do",
     "occluded": "something stands in front of it",
     "off-table": "there is nothing to stand on",
     "out-of-frame": "the picture's edge cuts it",
     "size": "too large or too small to believe",
+    "sparse": "too few things find a place and stay",
+    "steep": "the camera would look at its feet or the ceiling",
     "tiny": "too few pixels to see it",
     "topple": "it would fall over",
     "unchanged": "hardly a pixel differs",
     "unstable": "physics does not leave it there",
+    "untellable": "it looks much the same after another turn",
     "unsupported": "it would rest on nothing",
 }
 
