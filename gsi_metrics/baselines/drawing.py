@@ -81,7 +81,7 @@ class Rendered:
         try:
             made = json.loads(row["provenance"])
             renderer, digest, index = str(made["renderer"]), str(made["digest"]), int(made["scene_index"])
-            split, view = str(made["split"]), int(made.get("view", 0))
+            split, view = str(made.get("split", "")), int(made.get("view", 0))
             spec = spec or _shipped(str(made["spec"]), int(made["seed"]))
         except (KeyError, ValueError) as error:
             raise StudioError(f"row {sample.id}: its provenance does not say how it was made ({error})") from error
