@@ -16,8 +16,10 @@ from gsi_datasets.assets.parametric import (
     desk,
     food,
     home_shells,
+    kitchen,
     market,
     printed,
+    shelves,
     structures,
     tableware,
     toys,
@@ -38,6 +40,8 @@ FAMILIES: dict[str, Family] = {
     **structures.FAMILIES,
     **home_shells.FAMILIES,
     **bathroom.FAMILIES,
+    **kitchen.FAMILIES,
+    **shelves.FAMILIES,
 }
 
 

@@ -137,7 +137,7 @@ def laundry_basket(asset_id: str, rng: Rng) -> Asset:
     width, depth, height = rng.uniform(0.36, 0.46), rng.uniform(0.28, 0.34), rng.uniform(0.46, 0.6)
     color = pick(rng, ("brown", "beige", "white", "grey"))
     red, green, blue = (min(1.3 * channel, 1.0) for channel in color.rgb)  # the weave's shadows darken it
-    strands = textures.wicker(rng, (red, green, blue), 22, 22)
+    strands = textures.wicker(rng, (red, green, blue), 30, 30)
     weave = Surface(Material((1.0, 1.0, 1.0), strands, roughness=0.85), (0.42, 0.42))
     wall, floor, taper = 0.012, 0.014, rng.uniform(0.88, 1.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gsi_datasets.assets.asset import Asset, Material, Receptacle
-from gsi_datasets.assets.parametric import bath_accessories, surfaces
+from gsi_datasets.assets.parametric import bath_accessories
 from gsi_datasets.assets.parametric.build import WOOD, Array, Family, assemble
 from gsi_datasets.assets.parametric.hulls import box_hull
 from gsi_datasets.assets.parametric.joinery import (
@@ -23,10 +23,10 @@ from gsi_datasets.assets.parametric.joinery import (
     stacked,
     tap,
     tap_hulls,
+    worktop,
 )
 from gsi_datasets.assets.parametric.primitives import Mesh, box, lathe, merge, rounded_rectangle, tube
-from gsi_datasets.assets.parametric.structures import EDGE, METALS, STONES, door_front, pull
-from gsi_datasets.assets.parametric.surfaces import Surface
+from gsi_datasets.assets.parametric.structures import EDGE, METALS, door_front, pull
 from gsi_datasets.assets.parametric.words import Words
 
 
@@ -38,7 +38,7 @@ def vanity(asset_id: str, rng: Rng) -> Asset:
     width, depth, height = rng.uniform(0.62, 1.2), rng.uniform(0.45, 0.5), rng.uniform(0.82, 0.87)
     thick, front = rng.uniform(0.02, 0.04), -depth / 2
     low, made = height - thick, finish(rng, 0.45)
-    top, noun = _worktop(rng)
+    top, noun = worktop(rng)
     half_x, half_y = min(rng.uniform(0.19, 0.25), (width - 0.27) / 2), rng.uniform(0.135, 0.155)
     side = 1 if rng.random() < 0.5 else -1
     x, y = side * (width / 2 - half_x - rng.uniform(0.05, 0.07)), front + half_y + 0.055
@@ -182,14 +182,6 @@ def shower(asset_id: str, rng: Rng) -> Asset:
     ]
     words = Words("glass shower cabin", "玻璃淋浴房")
     return assemble(asset_id, "shower", words, parts, hulls, density=700.0, kind="furniture")
-
-
-def _worktop(rng: Rng) -> tuple[Surface, tuple[str, str]]:
-    """Stone or wood for a worktop, and the words for it."""
-    if rng.random() < 0.3:
-        return surfaces.wood(rng), ("a wooden top", "木台面")
-    stone = str(rng.choice(list(STONES)))
-    return STONES[stone][0](rng), (f"a {stone} top", f"{STONES[stone][1]}台面")
 
 
 def _vessel(outline: Array, deep: float) -> Mesh:

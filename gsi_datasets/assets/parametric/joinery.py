@@ -22,7 +22,7 @@ from gsi_datasets.assets.parametric.primitives import (
     shade,
     tube,
 )
-from gsi_datasets.assets.parametric.structures import WOOD_WORDS
+from gsi_datasets.assets.parametric.structures import STONES, WOOD_WORDS
 from gsi_datasets.assets.parametric.surfaces import Surface
 from gsi_datasets.assets.parametric.words import RGB, Color, named
 
@@ -64,6 +64,14 @@ def finish(rng: Rng, wooden: float, paints: Sequence[str] = PAINTED) -> Finish:
         return Finish(surfaces.wood(rng, tone), WOOD_WORDS[tone], "white" if tone == "white" else "")
     color = calm(rng, str(rng.choice(list(paints))))
     return Finish(plain(color.rgb, 0.5), (color.name, color.zh), color.name)
+
+
+def worktop(rng: Rng) -> tuple[Surface, tuple[str, str]]:
+    """Stone or wood for a worktop, and the words for it."""
+    if rng.random() < 0.3:
+        return surfaces.wood(rng), ("a wooden top", "木台面")
+    stone = str(rng.choice(list(STONES)))
+    return STONES[stone][0](rng), (f"a {stone} top", f"{STONES[stone][1]}台面")
 
 
 def calm(rng: Rng, name: str) -> Color:
