@@ -124,11 +124,12 @@ def _floors(plan: HomePlan, tiled: list[bool], style: _Style) -> list[Part]:
 
 def _doorway(gap: Opening) -> list[Mesh]:
     """The floor in a hole in the wall, the rail on its middle, and its lining; in the frame of the wall."""
-    side = box((0.02, WALL, gap.height - 0.02), 0.001)
-    head = box((gap.width, WALL, 0.02), 0.001).moved(gap.along, WALL / 2, gap.height - 0.02)
+    # The lining is 2 cm thick in the hole and reaches 1 cm into the wall: no ray slips between them.
+    side = box((0.03, WALL, gap.height - 0.02))
+    head = box((gap.width + 0.02, WALL, 0.03)).moved(gap.along, WALL / 2, gap.height - 0.02)
     rail = box((gap.width - 0.04, 0.04, 0.003), 0.001).moved(gap.along, WALL / 2)
     step = ground(gap.width, WALL - 2 * LAP).moved(gap.along, WALL / 2)
-    return [step, rail, head, *(side.moved(gap.along + s * (gap.width / 2 - 0.01), WALL / 2) for s in (-1, 1))]
+    return [step, rail, head, *(side.moved(gap.along + s * (gap.width / 2 - 0.005), WALL / 2) for s in (-1, 1))]
 
 
 def _room(room: HomeRoom, style: _Style, rng: Rng) -> list[Part]:

@@ -12,6 +12,9 @@ from gsi_datasets import assets
 from gsi_datasets.assets import parametric
 from gsi_datasets.assets.asset import Asset
 from gsi_datasets.assets.parametric.homes import RIGHT, SIZES, TOWARDS, WALL, HomeRoom, home_bounds, home_plan
+from gsi_datasets.geometry import depth_to_points, intrinsics_from_fov, look_at
+from gsi_datasets.renderers.rays import RayCaster
+from gsi_datasets.scene import Camera, Scene, SceneObject
 
 
 FAMILIES = [f"home_{kind.replace(' ', '_')}" for kind in SIZES if kind != "hallway"]
@@ -94,6 +97,25 @@ def test_one_looks_and_walks_through_doorways_and_through_nothing_else(asset_id:
                 if not any(low < along < high for low, high in taken):
                     assert blocked(asset, at(room, wall, along, 1.0, -0.03))
                     assert hits(asset, at(room, wall, along, 1.0, 0.3), at(room, wall, along, 1.0, -0.05)) > 0
+
+
+@over_homes
+def test_no_ray_leaves_a_home(asset_id: str) -> None:
+    plan, (low, high) = home_plan(asset_id), home_bounds(asset_id)
+    home = SceneObject(
+        "room", 0, asset_id, "room", "", "", np.zeros(3), np.eye(3), (low + high) / 2, high - low, static=True
+    )
+    rays, intrinsics = RayCaster(), intrinsics_from_fov(np.radians(100), 160, 160)
+    for room in plan.rooms:
+        eye = np.array([*room.middle, 1.2]) + np.array([0.031, 0.017, 0.0])
+        for aim in TOWARDS:
+            camera = Camera(intrinsics, look_at(eye, eye + np.array([*aim, -0.1])), 160, 160)
+            layers = rays.layers(Scene("home", (home,), camera))
+            assert (layers.depth > 0).all()
+            assert (layers.instances == 0).all()
+            points = depth_to_points(layers.depth, camera)
+            assert (points > low - 0.01).all()
+            assert (points < high + 0.01).all()
 
 
 @over_homes
