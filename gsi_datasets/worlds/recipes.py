@@ -11,16 +11,22 @@ from gsi_datasets.scene import SceneObject
 from gsi_datasets.worlds.furnishing import STAND, Room
 
 
+LOW_STOOL = 0.6  # metres
+
+
 def kitchen(room: Room) -> None:
     """A row of units with what is cooked on, a fridge, and a table with chairs where there is room."""
-    run = room.against_wall(_draw(room, "counter", family="kitchen_run"), stand=0.8, corner=True)
+    info = _draw(room, "counter", family="kitchen_run")
+    run = room.against_wall(info, stand=0.8, corner=True)
     if run is None:
         for _ in range(int(room.rng.integers(2, 4))):
-            first = room.against_wall(_draw(room, "counter"), stand=0.8)
+            first = room.against_wall(_draw(room, "counter", family="counter"), stand=0.8)
             if first and room.rng.random() < 0.6:
                 room.beside(first, _draw(room, "stove"), int(room.rng.choice([-1, 1])), True)
-    else:
-        _hang_over(room, run, _draw(room, "cabinet", family="wall_units"), 1.45)
+    elif info is not None:
+        # The units over a run are made with it: as long, of the same finish, the hood over the hob.
+        seed = info.id.rpartition("/")[2]
+        _hang_over(room, run, room.catalogue.info(f"param/wall_units/{seed}"), 1.45)
     room.against_wall(_draw(room, "fridge"), stand=STAND, corner=True)
     table = _table(room, clear=0.55)
     _chairs(room, table, int(room.rng.integers(2, 5)))
@@ -101,19 +107,22 @@ def study(room: Room) -> None:
 
 def bathroom(room: Room) -> None:
     """A washbasin with a mirror over it, a toilet, a tub or shower, shelves, and what stands about."""
-    basin = room.against_wall(_draw(room, "sink") or _draw(room, "cabinet", largest=(1.2, 0.6, 0.9)), stand=0.6)
-    if basin is not None:
-        _hang_over(room, basin, _draw(room, "mirror"), 1.15)
+    basin = room.against_wall(_draw(room, "vanity"), stand=0.6)
+    mirror = _draw(room, "mirror")
+    if basin is not None and mirror is not None:
+        _hang_over(room, basin, mirror, max(1.5 - mirror.size[2] / 2, float(basin.box.size[2]) + 0.05))
     first, second = ("bathtub", "shower") if room.rng.random() < 0.55 else ("shower", "bathtub")
-    if room.against_wall(_draw(room, first), stand=0.4, corner=True) is None:
-        room.against_wall(_draw(room, second), stand=0.4, corner=True)
+    tub = room.against_wall(_draw(room, first), stand=0.4, corner=True)
+    if tub is None:
+        tub = room.against_wall(_draw(room, second), stand=0.4, corner=True)
+    room.before(tub, _draw(room, "bath mat"), (0.03, 0.12), static=True, turn=0.0)
     room.against_wall(_draw(room, "toilet"), stand=0.45)
     if room.rng.random() < 0.6:
         room.against_wall(_draw(room, "washing machine"), stand=0.4, corner=True)
     room.against_wall(_draw(room, "shelf"), stand=0.3, corner=True)
-    if (rail := _draw(room, "towel rail")) is not None:
-        room.against_wall(rail, lift=0.95)
+    room.against_wall(_draw(room, "towel rail"), lift=0.85)
     _some(room, "laundry basket", 0.8)
+    _some(room, "waste bin", 0.6)
     _some(room, "stool", 0.6)
     _some(room, "floor plant", 0.3)
 
@@ -148,7 +157,9 @@ def _some(room: Room, category: str, chance: float) -> SceneObject | None:
     """Something that can be moved, at a wall or, if it is to sit on, anywhere."""
     if room.rng.random() >= chance:
         return None
-    info = _draw(room, category)
+    # Bar stools belong at a counter.
+    low = category == "stool" and room.room.kind != "kitchen"
+    info = _draw(room, category, largest=(1.0, 1.0, LOW_STOOL)) if low else _draw(room, category)
     if category in ("chair", "stool", "armchair", "bean bag") and room.rng.random() < 0.6:
         return room.anywhere(info, static=False, clear=0.12, quarter=False)
     return room.against_wall(info, static=False, corner=category in ("floor plant", "floor lamp"))
@@ -177,8 +188,8 @@ def _at_end(room: Room, table: SceneObject, info: AssetInfo, side: int) -> None:
 
 
 def _hang_over(room: Room, below: SceneObject, info: AssetInfo | None, height: float) -> None:
-    """A thing on the wall over another one."""
+    """A thing on the wall over another one, its lower edge so high."""
     if info is None:
         return
     wall, along = room.where(below)
-    room.against_wall(info, lift=max(height, float(below.box.size[2]) + 0.25), where=(wall, along))
+    room.against_wall(info, lift=height, where=(wall, along))
