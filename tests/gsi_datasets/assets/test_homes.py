@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -28,21 +29,26 @@ def at(room: HomeRoom, wall: int, along: float, height: float, inwards: float = 
     return np.array([*ground, height])
 
 
+@lru_cache(maxsize=1)
+def triangles(asset: Asset) -> tuple[np.ndarray, np.ndarray]:
+    """(F, 3, 3) corners of all triangles of the mesh and (F, 3) their normals, not of unit length."""
+    corners = np.concatenate([part.vertices[part.faces] for part in asset.parts]).astype(float)
+    return corners, np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
 def hits(asset: Asset, start: np.ndarray, end: np.ndarray) -> int:
     """How many triangles of the mesh a segment crosses."""
-    count, way = 0, end - start
-    for part in asset.parts:
-        a, b, c = (part.vertices[part.faces[:, k]].astype(float) for k in range(3))
-        normal = np.cross(b - a, c - a)
-        level = normal @ way != 0  # the others lie along the segment
-        a, b, c, normal = a[level], b[level], c[level], normal[level]
-        t = np.einsum("ij,ij->i", normal, a - start) / (normal @ way)
-        point = start + t[:, None] * way
-        inside = (t > 0) & (t < 1)
-        for p, q in ((a, b), (b, c), (c, a)):
-            inside &= np.einsum("ij,ij->i", np.cross(q - p, point - p), normal) >= 0
-        count += int(inside.sum())
-    return count
+    way, (corners, normals) = end - start, triangles(asset)
+    across = normals @ way != 0  # the others lie along the segment
+    corners, normals = corners[across], normals[across]
+    t = np.einsum("ij,ij->i", normals, corners[:, 0] - start) / (normals @ way)
+    near = (t > 0) & (t < 1)
+    corners, normals, point = corners[near], normals[near], start + t[near, None] * way
+    inside = np.ones(len(corners), dtype=bool)
+    for k in range(3):
+        edge, out = corners[:, (k + 1) % 3] - corners[:, k], point - corners[:, k]
+        inside &= np.einsum("ij,ij->i", np.cross(edge, out), normals) >= 0
+    return int(inside.sum())
 
 
 def blocked(asset: Asset, point: np.ndarray) -> bool:
