@@ -19,6 +19,7 @@ from gsi_datasets.assets.parametric import (
     kitchen,
     market,
     printed,
+    seating,
     shelves,
     structures,
     tableware,
@@ -42,6 +43,7 @@ FAMILIES: dict[str, Family] = {
     **bathroom.FAMILIES,
     **kitchen.FAMILIES,
     **shelves.FAMILIES,
+    **seating.FAMILIES,
 }
 
 

@@ -74,11 +74,11 @@ def worktop(rng: Rng) -> tuple[Surface, tuple[str, str]]:
     return STONES[stone][0](rng), (f"a {stone} top", f"{STONES[stone][1]}台面")
 
 
-def calm(rng: Rng, name: str) -> Color:
-    """A shade of the named colour, mixed with grey as wall and furniture paints are."""
+def calm(rng: Rng, name: str, grey_share: float = 0.5) -> Color:
+    """A shade of the named colour, mixed with grey and white as furniture paints and cloths are."""
     color = named(rng, name)
     grey = float(np.mean(color.rgb))
-    share, lift = (0.5, 0.1) if name not in ("white", "grey", "beige", "brown") else (0.0, 0.0)
+    share, lift = (grey_share, 0.2 * grey_share) if name not in ("white", "grey", "beige", "brown") else (0.0, 0.0)
     red, green, blue = (float(channel + share * (grey - channel)) * (1 - lift) + lift for channel in color.rgb)
     return Color(name, (red, green, blue))
 
