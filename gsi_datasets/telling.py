@@ -117,4 +117,7 @@ def turn_margin(scene_before: Scene, scene_after: Scene, name: str, before: Laye
 
     step = 2 * np.pi / order if order > 1 else 2 * np.pi
     others = [angle for angle in OTHER_TURNS if min(angle % step, step - angle % step) > np.radians(29)]
+    if not others:
+        # A pumpkin of ten ribs: any turn is near one that looks the same.
+        return -1.0
     return min(misfit(angle, shift) for angle in others for shift in SHIFTS) - misfit(0.0, np.zeros(3))

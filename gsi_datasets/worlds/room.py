@@ -53,11 +53,10 @@ def compose(name: str, world: RoomWorld, image_size: int, rng: np.random.Generat
         movable = sum(not item.static for item in furnished.items)
         share = 1.0 if number == 0 else ELSEWHERE
         goal = max(round(share * wanted) - movable, 3)
-        household.on_floor(
-            room.kind, places(home)[number], [*(item.box for item in furnished.items), *furnished.kept_clear],
-            int(rng.integers(1, 4)),
-        )  # fmt: skip
-        household.furnish(room.kind, furnished.items, goal)
+        household.enter(room.kind, furnished.items)
+        before = len(household.items)
+        household.on_floor(places(home)[number], furnished.kept_clear, int(rng.integers(1, 4)))
+        household.furnish(goal - (len(household.items) - before))
     main = plan.rooms[0]
     lights, ambient = lighting(rng, main.plan.size, np.zeros(3))
     return Scene(name, (home, *_named([*objects, *household.items])), _across(main, image_size), lights, ambient)
