@@ -168,7 +168,9 @@ class _View:
         assert seen is not None
         seed = self.spec.seed_for(self.split, *self.stage.seed, "targets")
         order = np.random.default_rng(seed).permutation(len(scene.movable))
-        return look(scene, seen, [scene.movable[number].name for number in order])
+        wanted = self.spec.edits.categories
+        items = [scene.movable[number] for number in order]
+        return look(scene, seen, [item.name for item in items if not wanted or item.category in wanted])
 
     def _next(self, operation: str, step: int, scene: Scene, seen: Layers, edited: set[str]) -> Attempt | None:
         """The first edit of an operation that passes, of what was not edited yet."""

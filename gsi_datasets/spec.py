@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 from gsi_datasets import __version__
+from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.schema import ID_PATTERN, OPERATIONS, Operation
 
 
@@ -132,6 +134,7 @@ class Edits(_Strict):
         rotate_degrees: turns of OR, signed, positive counter-clockwise seen from above.
         scale_factors: factors of OS.
         units: units of length in instructions.
+        categories: nouns of what may be edited; everything that moves if empty.
         per_operation: most triplets of one operation from one scene (they share the source render).
     """
 
@@ -144,10 +147,14 @@ class Edits(_Strict):
     rotate_degrees: tuple[float, ...] = (30, 45, 60, 90, 120, 135, 150, 180, -30, -45, -60, -90, -120, -135, -150)
     scale_factors: tuple[float, ...] = (0.5, 0.6, 0.7, 0.75, 0.8, 1.25, 1.3, 1.5, 1.75, 2.0)
     units: tuple[Literal["cm", "mm", "in"], ...] = ("cm", "cm", "cm", "mm", "in")
+    categories: tuple[str, ...] = ()
     per_operation: int = Field(default=2, ge=1, le=8)
 
     @model_validator(mode="after")
     def _sensible(self) -> Edits:
+        if unknown := sorted(set(self.categories) - set(CATEGORIES)):
+            near = sorted({match for word in unknown for match in get_close_matches(word, CATEGORIES)})
+            raise ValueError(f"categories: {unknown} are not known; did you mean {near or sorted(CATEGORIES)[:8]}?")
         if not (self.units and self.scale_factors and self.rotate_degrees):
             raise ValueError("units, scale_factors and rotate_degrees must not be empty")
         if any(not 0.2 <= factor <= 5 or factor == 1 for factor in self.scale_factors):
@@ -351,6 +358,7 @@ class DatasetSpec(_Strict):
         content = self.content()
         for name in ("version", "image_size", "balance"):
             del content[name]
+        del content["edits"]["categories"]
         text = json.dumps([content, *parts], sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 

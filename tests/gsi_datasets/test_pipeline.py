@@ -57,6 +57,19 @@ def test_a_scene_depends_on_its_arguments_only(spec: DatasetSpec, results: list[
     assert [row.model_dump() for row in again.rows] == [row.model_dump() for row in expected]
 
 
+def test_only_the_categories_asked_for_are_edited(spec: DatasetSpec, results: list[SceneResult]) -> None:
+    kinds = {
+        next(item.category for item in row.objects_before if item.id == row.target_ids[0]) for row in results[1].rows
+    }
+    assert len(kinds) > 1
+    only = sorted(kinds)[0]
+    edits = spec.edits.model_copy(update={"categories": (only,)})
+    rows = make(spec.model_copy(update={"edits": edits}), 1).rows
+    assert rows[0].source_image == results[1].rows[0].source_image  # of the same scene
+    for row in rows:
+        assert next(item.category for item in row.objects_before if item.id == row.target_ids[0]) == only
+
+
 def test_stored_columns_agree_with_each_other(results: list[SceneResult]) -> None:
     for row in (row for result in results for row in result.rows):
         example = row.to_example()

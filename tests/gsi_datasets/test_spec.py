@@ -87,6 +87,7 @@ def test_balance_chooses_rows_but_makes_no_others(tmp_path: Path) -> None:
         (GOOD + "world: {kind: room, eye_height_m: [3, 4]}\n", "eye_height_m"),
         (GOOD + "edits: {camera_turn_degrees: [5, 90]}\n", "camera_turn_degrees"),
         (GOOD + "balance: {category: 0}\n", "balance.category"),
+        (GOOD + "edits: {categories: [chiar]}\n", "'chiar'] are not known; did you mean ['chair'"),
         (WORLDS + "world: {kind: room}\n", "either world or worlds"),
         (WORLDS.replace("table: {CM", "tables: {CM"), "splits.test.counts"),
         (WORLDS.replace("table: {CM", "table: {PC"), "splits.test.counts.table.PC"),
