@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from gsi_datasets.assets.errors import AssetError
 from gsi_datasets.assets.parametric.home_layout import (
     RIGHT,
     SIZES,
@@ -26,7 +27,7 @@ from gsi_datasets.assets.parametric.home_layout import (
     layout,
 )
 from gsi_datasets.assets.parametric.home_openings import openings
-from gsi_datasets.assets.parametric.rooms import Opening, RoomPlan
+from gsi_datasets.assets.parametric.rooms import Opening, RoomPlan, runs
 
 
 __all__ = ["RIGHT", "SIZES", "TOWARDS", "WALL", "HomePlan", "HomeRoom", "home_bounds", "home_plan"]
@@ -35,6 +36,8 @@ PASSAGE_HEIGHT = 2.05
 ATTEMPTS = 100
 # Nobody lives there without daylight.
 LIT = ("kitchen", "living room", "bedroom", "study")
+# The longest stretch of wall without any opening, metres at least: for cupboards, a bed, a wardrobe, a bathtub.
+BARE = {"kitchen": 2.2, "living room": 2.2, "bedroom": 1.9, "study": 1.6, "bathroom": 1.9}
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,15 @@ def home_bounds(asset_id: str) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=256)
 def home_plan(asset_id: str) -> HomePlan:
-    """The plan of a home by its asset id, ``param/home_<kind>/<seed>``."""
+    """The plan of a home by its asset id, ``param/home_<kind>/<seed>``; the same id gives the same plan.
+
+    Raises:
+        AssetError: there is no such kind of home.
+    """
     _, family, seed = asset_id.split("/")
     kind = family.removeprefix("home_").replace("_", " ")
+    if kind not in BARE:
+        raise AssetError(f"no home {asset_id!r}: main rooms are {', '.join(BARE)}")
     rng = np.random.default_rng([zlib.crc32(b"home plan"), zlib.crc32(asset_id.encode())])
     count = 1 + int(seed) % 4
     for _ in range(ATTEMPTS):
@@ -96,7 +105,8 @@ def home_plan(asset_id: str) -> HomePlan:
         plan = _planned(rooms, doorways, rng)
         if len(rooms) == count and _liveable(plan):
             return plan
-    raise AssertionError(f"{asset_id}: no plan in {ATTEMPTS} attempts")
+    # At least two in five plans are liveable.
+    raise AssetError(f"{asset_id}: no liveable plan in {ATTEMPTS} attempts")
 
 
 def _planned(rooms: list[Rectangle], doorways: list[Doorway], rng: Rng) -> HomePlan:
@@ -119,6 +129,16 @@ def _planned(rooms: list[Rectangle], doorways: list[Doorway], rng: Rng) -> HomeP
 
 
 def _liveable(plan: HomePlan) -> bool:
-    """Whether one gets in, and rooms to stay in have a window."""
+    """Whether one gets in, rooms to stay in have a window, and furniture finds a wall."""
     doors = any(room.plan.on("door") for room in plan.rooms)
-    return doors and all(room.plan.on("window") for room in plan.rooms if room.kind in LIT)
+    lit = all(room.plan.on("window") for room in plan.rooms if room.kind in LIT)
+    return doors and lit and all(_longest_bare(room.plan) >= BARE.get(room.kind, 0.0) for room in plan.rooms)
+
+
+def _longest_bare(plan: RoomPlan) -> float:
+    """The longest stretch of wall that nothing is on, metres."""
+    return max(
+        high - low
+        for wall in range(4)
+        for low, high in runs(plan.length(wall), [opening for opening in plan.openings if opening.wall == wall])
+    )

@@ -264,18 +264,18 @@ def strips(plan: RoomPlan, low: float, height: float, thick: float) -> list[Mesh
     return [
         on_wall(box((end - start, thick, height), 0.002).moved((start + end) / 2, -thick / 2, low), plan, wall)
         for wall in range(4)
-        for start, end in _runs(plan.length(wall), (*plan.on("door", wall), *plan.on("passage", wall)))
+        for start, end in runs(plan.length(wall), (*plan.on("door", wall), *plan.on("passage", wall)))
     ]
 
 
-def _runs(length: float, gaps: Iterable[Opening]) -> list[tuple[float, float]]:
+def runs(length: float, gaps: Iterable[Opening]) -> list[tuple[float, float]]:
     """The stretches of a wall between the gaps."""
-    runs, start = [], -length / 2
+    found, start = [], -length / 2
     for gap in sorted(gaps, key=lambda item: item.along):
-        runs.append((start, gap.along - gap.width / 2))
+        found.append((start, gap.along - gap.width / 2))
         start = gap.along + gap.width / 2
-    runs.append((start, length / 2))
-    return [(a, b) for a, b in runs if b - a > 0.05]
+    found.append((start, length / 2))
+    return [(a, b) for a, b in found if b - a > 0.05]
 
 
 def on_wall(mesh: Mesh, plan: RoomPlan, wall: int) -> Mesh:

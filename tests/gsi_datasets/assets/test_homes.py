@@ -12,6 +12,7 @@ import pytest
 from gsi_datasets import assets
 from gsi_datasets.assets import parametric
 from gsi_datasets.assets.asset import Asset
+from gsi_datasets.assets.errors import AssetError
 from gsi_datasets.assets.parametric.homes import RIGHT, SIZES, TOWARDS, WALL, HomeRoom, home_bounds, home_plan
 from gsi_datasets.geometry import depth_to_points, intrinsics_from_fov, look_at
 from gsi_datasets.renderers.rays import RayCaster
@@ -54,6 +55,14 @@ def hits(asset: Asset, start: np.ndarray, end: np.ndarray) -> int:
 def blocked(asset: Asset, point: np.ndarray) -> bool:
     """Whether a point lies in a hull; they are upright boxes."""
     return any((point > hull.min(axis=0)).all() and (point < hull.max(axis=0)).all() for hull in asset.hulls)
+
+
+def stretch(room: HomeRoom, wall: int) -> float:
+    """The longest part of a wall that has no opening, metres."""
+    edge = room.plan.length(wall) / 2
+    ends = [(it.along - it.width / 2, it.along + it.width / 2) for it in room.plan.openings if it.wall == wall]
+    ends = [(-edge, -edge), *sorted(ends), (edge, edge)]
+    return max(after[0] - before[1] for before, after in itertools.pairwise(ends))
 
 
 @over_homes
@@ -153,6 +162,8 @@ def test_every_room_is_reached_lit_and_what_leads_outside_does(family: str) -> N
         for room in plan.rooms:
             assert room.plan.on("window") or room.kind in ("bathroom", "hallway")
             assert room.kind != "bathroom" or len(room.plan.on("passage")) <= 1
+            if room.kind != "hallway":
+                assert max(stretch(room, wall) for wall in range(4)) >= 1.6
             for opening in (*room.plan.on("window"), *room.plan.on("door")):
                 for share in (-0.5, 0.0, 0.5):
                     along = opening.along + share * opening.width
@@ -206,3 +217,8 @@ def test_single_rooms_stay_as_they_are(seed: int, digest: str) -> None:
     for hull in asset.hulls:
         found.update(hull.tobytes())
     assert found.hexdigest()[:16] == digest
+
+
+def test_a_home_of_no_known_kind_is_refused() -> None:
+    with pytest.raises(AssetError, match=r"home_cellar/1.*kitchen"):
+        home_plan("param/home_cellar/1")
