@@ -196,8 +196,8 @@ class Room:
         at = carrier.position + carrier.rotation @ np.array([*surface.centre, surface.floor])
         yaw = float(np.arctan2(carrier.rotation[1, 0], carrier.rotation[0, 0]))
         item = placed(info, at, yaw, carrier.name, True)
-        self.items.append(replace(item, support=carrier.name))
-        return item
+        self.items.append(replace(item, name=f"{self.room.name}-{len(self.items)}"))
+        return self.items[-1]
 
     def _add(self, item: SceneObject, *, clear: float = APART, over_clear: bool = False, hung: bool = False) -> bool:
         """Keep a thing if it stands in the room, in nobody's way."""

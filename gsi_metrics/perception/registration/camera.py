@@ -82,10 +82,14 @@ def _motion(sample: Sample, edited: Picture) -> tuple[Array, int, float, float] 
 def _pose(points: Array, pixels: Array, intrinsics: Array) -> tuple[Array, int, float, float] | None:
     import cv2
 
-    ok, turn, shift, inliers = cv2.solvePnPRansac(
-        points, pixels, intrinsics, None, iterationsCount=2000, reprojectionError=REACH, confidence=0.9999,
-        flags=cv2.SOLVEPNP_SQPNP,
-    )  # fmt: skip
+    try:
+        ok, turn, shift, inliers = cv2.solvePnPRansac(
+            points, pixels, intrinsics, None, iterationsCount=2000, reprojectionError=REACH, confidence=0.9999,
+            flags=cv2.SOLVEPNP_SQPNP,
+        )  # fmt: skip
+    except cv2.error:
+        # A sample of matches lies in one point: all matches of an unrelated picture may.
+        return None
     if not ok or inliers is None or len(inliers) < FEWEST:
         return None
     chosen = inliers[:, 0]

@@ -64,3 +64,11 @@ def test_an_object_missing_from_the_new_view_is_told(still: Sample) -> None:
 def test_a_view_of_something_else_is_not_measured(still: Sample) -> None:
     found = measure(still, np.full((SIDE, SIDE, 3), 128, np.uint8))
     assert "camera" in (found.cause or "")
+
+
+def test_matches_in_one_point_are_no_view_to_measure() -> None:
+    from gsi_metrics.perception.registration.camera import _pose
+
+    rng = np.random.default_rng(0)
+    points = np.tile([0.3, 0.2, 1.0], (40, 1)) + rng.normal(0, 1e-9, (40, 3))
+    assert _pose(points, rng.uniform(0, 200, (40, 2)), np.array([[200.0, 0, 100], [0, 200.0, 100], [0, 0, 1]])) is None
