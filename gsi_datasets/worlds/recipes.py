@@ -16,8 +16,11 @@ LOW_STOOL = 0.6  # metres
 
 def kitchen(room: Room) -> None:
     """A row of units with what is cooked on, a fridge, and a table with chairs where there is room."""
-    info = _draw(room, "counter", family="kitchen_run")
-    run = room.against_wall(info, stand=0.8, corner=True)
+    run = None
+    for _ in range(5):  # a shorter one may fit where a longer one does not
+        info = _draw(room, "counter", family="kitchen_run")
+        if run := room.against_wall(info, stand=0.8, corner=True):
+            break
     if run is None:
         for _ in range(int(room.rng.integers(2, 4))):
             first = room.against_wall(_draw(room, "counter", family="counter"), stand=0.8)
