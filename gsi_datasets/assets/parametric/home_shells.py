@@ -42,7 +42,6 @@ LAP = 0.002  # floors, walls and ceilings reach so far into each other: no ray s
 CASING = 0.06  # width of the boards around a doorway, metres
 # What a ceiling gets from the floor and the walls, the renderers' few lamps do not give it.
 CEILING = Material((0.9, 0.9, 0.89), roughness=0.9, emission=0.28)
-FROSTED = Material((0.84, 0.89, 0.91), roughness=0.5, emission=0.6)
 OPAL = Material((0.98, 0.97, 0.94), roughness=0.4, emission=0.8)
 SWITCH = Material((0.93, 0.93, 0.91), roughness=0.4)
 DRY = (surfaces.planks, surfaces.parquet, surfaces.carpet)
@@ -148,7 +147,7 @@ def _room(room: HomeRoom, style: _Style, rng: Rng) -> list[Part]:
         parts += doors(plan, rng, white, trim, butted=True)
     if plan.on("window"):
         [(panes, view), *cloth] = curtains_and_windows(plan, rng, trim, butted=True)
-        parts += [(panes, FROSTED if room.kind == "bathroom" else view), *cloth]
+        parts += [(panes, _frosted(view) if room.kind == "bathroom" else view), *cloth]
     parts += picture_frames(plan, rng)
     parts += [(_light_switch(plan), SWITCH), *_lamp(style.lamp, plan)]
     return [*parts, (merge(*trim), white)]
@@ -185,6 +184,14 @@ def _bathroom_walls(plan: RoomPlan, style: _Style, rng: Rng, trim: list[Mesh]) -
         return [tiles.on(walls)]
     trim += strips(plan, top, 0.012, 0.012)
     return [style.paint.on(walls), tiles.on(merge(*strips(plan, 0.0, top, 0.008)))]
+
+
+def _frosted(view: Material) -> Material:
+    """The view out of a window through etched glass: light and dark without any shape."""
+    from scipy.ndimage import gaussian_filter
+
+    texture = gaussian_filter(np.asarray(view.texture, dtype=np.float32), (22, 22, 0), mode="nearest")
+    return replace(view, texture=(0.55 * texture + 0.3 * texture.mean() + 12).astype(np.uint8), emission=0.5)
 
 
 def _light_switch(plan: RoomPlan) -> Mesh:
