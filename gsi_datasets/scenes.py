@@ -79,13 +79,15 @@ def stages(
     if not isinstance(world, RoomWorld):
         yield Stage(rested, None, (index,), {"world": world.kind})
         return
+    from gsi_datasets.worlds.room import lit_where_seen
+
     with clock("views"):
         curation = viewpoints(spec, split, index, rested, rays)
     if len(curation.chosen) < world.views:
         counts = ", ".join(f"{count} {word}" for word, count in curation.rejected.items())
         yield Stage(None, Reason("no-view", f"{len(curation.chosen)} of {world.views} views; {counts}"))
     for number, view in enumerate(curation.chosen):
-        scene = replace(rested, name=f"{rested.name}-v{number}", camera=view.camera)
+        scene = lit_where_seen(replace(rested, name=f"{rested.name}-v{number}", camera=view.camera))
         setting = {"world": world.kind, "room": view.kind, "home": rested["room"].asset, "view": number}
         yield Stage(scene, None, (index, number), setting)
 

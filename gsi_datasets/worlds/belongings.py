@@ -113,11 +113,14 @@ class Household:
         Args:
             place: the room's floor.
             clear: footprints to leave free.
-            count: how many kinds to try.
+            count: how many, about.
         """
+        goal = len(self.items) + count
         taken = [*clear, *(item.box for item in self._furniture)]
-        for word in self.rng.permutation(customs.ON_FLOOR[self._kind])[:count]:
+        for word in self.rng.permutation(customs.ON_FLOOR[self._kind]):
             category = str(word)
+            if len(self.items) >= goal:
+                break
             again = min(customs.MOST.get(category, 1), int(self.rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15])))
             for _ in range(again):
                 info = self._draw(category)

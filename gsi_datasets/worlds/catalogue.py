@@ -18,6 +18,14 @@ from gsi_datasets.scene import SceneObject
 SEEDS = 10_000  # generated things of a family to draw from
 FURNITURE_SEEDS = 400  # the same of furniture, whose textures are larger
 CC0 = frozenset({"CC0-1.0"})
+# Models whose collision shape is not flat where their top is, so that things slide off or hover; and seats for dolls
+# and children, absurd at a table.
+UNSUITED = (
+    "pack/orange-wooden-dresser", "pack/cream-folding-table", "pack/low-wooden-children-table",
+    "pack/small-wooden-chair", "pack/blue-children-chair",
+)  # fmt: skip
+# Of these only models that things can be put on: an empty shelf looks forsaken.
+FOR_THINGS = ("shelf", "bookcase", "nightstand")
 
 
 @cache
@@ -86,6 +94,7 @@ class Catalogue:
             info
             for info in pack.infos().values()
             if info.category == category and info.kind == kind and (self.assets == "all" or info.licence in CC0)
+            if info.id not in UNSUITED and (info.places or category not in FOR_THINGS)
         ]
 
 

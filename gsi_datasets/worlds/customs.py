@@ -22,7 +22,7 @@ THINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "counter": _words(
             "toaster kettle coffee_maker blender knife_block cutting_board pot pan jar bottle bowl can mug "
             "pepper_mill cereal_box milk_carton lemon bread plant utensil_pot tray plate rice_cooker bread_box "
-            "paper_towel_holder"
+            "paper_towel_holder scale"
         ),
         "cabinet": _words("bowl jar plant basket bottle vase teapot tray mug bread_box box fruit_bowl"),
         "bookcase": _words("bowl jar plant basket bottle pot mug can box"),
@@ -119,4 +119,9 @@ CONTENTS: dict[str, tuple[str, ...]] = {
 }
 # What is taller belongs in other rooms: bottles of a bathroom hold no wine. Metres.
 TALLEST = {("bathroom", "bottle"): 0.2, ("bathroom", "candle"): 0.2, ("bathroom", "plant"): 0.3}
-TALLEST |= {("kitchen", "vase"): 0.29, ("kitchen", "candle"): 0.25, ("kitchen", "plant"): 0.3}
+TALLEST |= {
+    ("bathroom", "scale"): 0.06,
+    ("kitchen", "vase"): 0.29,
+    ("kitchen", "candle"): 0.25,
+    ("kitchen", "plant"): 0.3,
+}

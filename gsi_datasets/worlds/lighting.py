@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gsi_datasets.assets.parametric.homes import HomeRoom
+from gsi_datasets.geometry import rotation_z
 from gsi_datasets.scene import Light
 
 
@@ -53,6 +56,45 @@ def lighting(
     )  # fmt: skip
     tint = 0.5 + 0.5 * np.asarray(fill_color)
     return lights, (float(ambient * tint[0]), float(ambient * tint[1]), float(ambient * tint[2]))
+
+
+def home_lighting(asset_id: str, room: HomeRoom) -> tuple[tuple[Light, ...], Rgb]:
+    """The lamps and the ambient light that one room of a home is seen by; the mood is the same in all its rooms.
+
+    By day the key light comes from the side of a window, else from the ceiling; it is stronger against the ambient
+    light than over a table, or whole rooms look flat. No structure stops it: neighbours seen through doorways get
+    some of it.
+
+    Args:
+        asset_id: of the home; decides all that is left to chance.
+        room: which of its rooms.
+    """
+    rng = np.random.default_rng([zlib.crc32(b"home light"), zlib.crc32(asset_id.encode())])
+    mood = str(rng.choice(list(MOODS)))
+    key_color, fill_color, ambient = MOODS[mood]
+    ambient *= 0.85
+    radius = float(rng.uniform(0.2, 0.3) if mood in ("lamp", "afternoon") else rng.uniform(0.35, 0.5))
+    total, fill = float(rng.uniform(1.85, 2.05)), float(rng.uniform(0.36, 0.44))
+    azimuth, away, turn, pick = rng.uniform([0, 0.1, np.pi - 0.6, 0], [2 * np.pi, 0.5, np.pi + 0.6, 1])
+    plan = room.plan
+    if (windows := plan.on("window")) and mood in ("daylight", "overcast", "afternoon"):
+        window = windows[int(pick * len(windows))]
+        at = rotation_z(window.wall * np.pi / 2) @ np.array([window.along, plan.distance(window.wall), 0.0])
+        azimuth, away = np.arctan2(at[1], at[0]), 0.6 * np.hypot(at[0], at[1])
+    height, target = plan.size[2], (0.0, 0.0, 0.7)
+    key_at = _inside(plan.size, target, azimuth, away, height - 0.12)
+    fill_at = _inside(plan.size, target, azimuth + turn, 0.3 * min(plan.size[:2]), 0.8 * height)
+    lights = (
+        Light(_moved(key_at, room), _moved(target, room), key_color, total - ambient - fill, radius),
+        Light(_moved(fill_at, room), _moved(target, room), fill_color, fill, 0.5, shadows=False),
+    )
+    tint = 0.5 + 0.5 * np.asarray(fill_color)
+    return lights, (float(ambient * tint[0]), float(ambient * tint[1]), float(ambient * tint[2]))
+
+
+def _moved(point: Rgb, room: HomeRoom) -> tuple[float, float, float]:
+    """A point of a room's own frame in its home's."""
+    return point[0] + room.middle[0], point[1] + room.middle[1], point[2]
 
 
 def _inside(

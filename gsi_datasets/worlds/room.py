@@ -17,7 +17,7 @@ from gsi_datasets.spec import RoomWorld
 from gsi_datasets.worlds.belongings import Household
 from gsi_datasets.worlds.catalogue import Catalogue
 from gsi_datasets.worlds.furnishing import Room
-from gsi_datasets.worlds.lighting import lighting
+from gsi_datasets.worlds.lighting import home_lighting
 from gsi_datasets.worlds.recipes import RECIPES
 
 
@@ -54,11 +54,14 @@ def compose(name: str, world: RoomWorld, image_size: int, rng: np.random.Generat
         share = 1.0 if number == 0 else ELSEWHERE
         goal = max(round(share * wanted) - movable, 3)
         household.enter(room.kind, furnished.items)
-        before = len(household.items)
-        household.on_floor(places(home)[number], furnished.kept_clear, int(rng.integers(1, 4)))
-        household.furnish(goal - (len(household.items) - before))
+        goal += len(household.items)
+        floor, clear = places(home)[number], furnished.kept_clear
+        household.on_floor(floor, clear, int(rng.integers(1, 5)))
+        household.furnish(goal - len(household.items))
+        # Where there is little to put things on, they stand on the floor.
+        household.on_floor(floor, clear, goal - len(household.items))
     main = plan.rooms[0]
-    lights, ambient = lighting(rng, main.plan.size, np.zeros(3))
+    lights, ambient = home_lighting(asset, main)
     return Scene(name, (home, *_named([*objects, *household.items])), _across(main, image_size), lights, ambient)
 
 
@@ -69,6 +72,16 @@ def draw_home(world: RoomWorld, rng: np.random.Generator, held_out: bool) -> str
     # Homes with `count` rooms are those with this rest, see `homes`.
     seed = 4 * int(rng.integers(HELD_OUT // 4)) + count - 1 + held_out * HELD_OUT
     return f"param/home_{kind.replace(' ', '_')}/{seed}"
+
+
+def lit_where_seen(scene: Scene) -> Scene:
+    """A home with the lamps of the room that its camera stands in."""
+    asset = scene["room"].asset
+    room = home_plan(asset).room_at(*scene.camera.position[:2])
+    if room is None:
+        return scene
+    lights, ambient = home_lighting(asset, room)
+    return replace(scene, lights=lights, ambient=ambient)
 
 
 def _named(items: list[SceneObject]) -> list[SceneObject]:
