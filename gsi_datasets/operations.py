@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gsi_datasets import assets, camera_control, referring
 from gsi_datasets.geometry import camera_axes, invert_rigid, rotation_z
 from gsi_datasets.instructions import UNITS
-from gsi_datasets.placing import SPOTS, Place, place_of, places, root, surface
+from gsi_datasets.placing import SPOTS, Place, named_place, place_of, root, surface
 from gsi_datasets.referring import Described, Expression
 from gsi_datasets.scene import Scene, SceneObject
 from gsi_datasets.spec import Edits
@@ -242,10 +242,7 @@ def spatial_removal(sight: Sight, target: SceneObject, edits: Edits, rng: np.ran
 
 
 def receptacle_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
-    """RP: into or onto a container or a piece of furniture, at its middle or at one of its ends as the camera sees it.
-
-    Only the main place of a thing counts: which shelf of a bookcase is meant, its name does not say.
-    """
+    """RP: into or onto a container or a piece of furniture, at its middle or at one of its ends as the camera sees it."""
     scene = sight.scene
     if assets.info(target.asset).kind == "furniture":
         return None
@@ -254,13 +251,14 @@ def receptacle_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.ra
         for item in scene.objects
         if item.name in sight.anchors
         and item.name not in (target.name, target.support)
-        and assets.info(item.asset).receptacle is not None
+        and named_place(item) is not None
         and (item.static or not scene.resting_on(item.name))
     ]
     if not containers:
         return None
     container = containers[rng.integers(len(containers))]
-    place = places(container)[0]
+    place = named_place(container)
+    assert place is not None
     relation = place.receptacle.relation
     expression, container_expression = _name(sight, target.name, rng), _name(sight, container.name, rng)
     if expression is None or container_expression is None:

@@ -84,6 +84,18 @@ def places(item: SceneObject) -> list[Place]:
     return [Place(item, receptacle) for receptacle in assets.info(item.asset).places]
 
 
+def named_place(item: SceneObject) -> Place | None:
+    """The place that is meant by "onto" or "into" a thing: its only one, or a top with one more place below it.
+
+    None where the name does not say which: of a bookcase, or of a worktop that a sink divides.
+    """
+    first, *others = places(item) or [None]
+    if first is None or len(others) > 1:
+        return None
+    lower = [other for other in others if other.receptacle.floor < first.receptacle.floor - SAME_HEIGHT]
+    return first if len(lower) == len(others) else None
+
+
 def place_of(scene: Scene, item: SceneObject) -> Place | None:
     """The place that an object stands on: of its support, at the height of its foot, around its middle."""
     if item.support is None:

@@ -9,7 +9,7 @@ import pytest
 
 from gsi_datasets.assets.asset import Receptacle
 from gsi_datasets.geometry import camera_axes, look_at, rotation_z
-from gsi_datasets.placing import SPOTS, Place, place_of, root
+from gsi_datasets.placing import SPOTS, Place, named_place, place_of, root
 from tests.toys import BY_ID, TABLE_HEIGHT, tabletop, thing, toy_assets  # noqa: F401
 
 
@@ -63,6 +63,23 @@ def test_a_thing_stands_on_the_shelf_at_its_foot(monkeypatch: pytest.MonkeyPatch
     for position in ([0.2, 0.0, 0.2], [2.0, 0.0, 0.4]):
         lost = scene.with_objects([replace(scene["apple"], position=np.array(position))])
         assert place_of(lost, lost["apple"]) is None
+
+
+def test_a_name_means_a_place_only_where_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    info, table = BY_ID["toy/table"], tabletop(thing("box", 0, 0))["table"]
+
+    def with_shelves(*heights: float) -> Place | None:
+        boards = tuple(Receptacle("on", height, (0.6, 0.4), False, height) for height in heights)
+        monkeypatch.setitem(BY_ID, "toy/table", replace(info, shelves=boards))
+        return named_place(table)
+
+    for place in (with_shelves(), with_shelves(0.3)):  # a table, with a board below
+        assert place is not None
+        assert place.receptacle is info.receptacle
+    assert with_shelves(0.1, 0.4) is None  # a bookcase
+    assert with_shelves(TABLE_HEIGHT) is None  # a worktop on both sides of a sink
+    assert with_shelves(1.2) is None
+    assert named_place(thing("red mug", 0, 0)) is None
 
 
 def test_the_root_is_what_does_not_move() -> None:
