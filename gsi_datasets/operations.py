@@ -242,7 +242,7 @@ def spatial_removal(sight: Sight, target: SceneObject, edits: Edits, rng: np.ran
 
 
 def receptacle_place(sight: Sight, target: SceneObject, edits: Edits, rng: np.random.Generator) -> Candidate | None:
-    """RP: into or onto a container or a piece of furniture, at its middle or at one of its ends as the camera sees it."""
+    """RP: into or onto a container or a piece of furniture, at its middle or at one of its ends for the camera."""
     scene = sight.scene
     if assets.info(target.asset).kind == "furniture":
         return None

@@ -89,9 +89,10 @@ def named_place(item: SceneObject) -> Place | None:
 
     None where the name does not say which: of a bookcase, or of a worktop that a sink divides.
     """
-    first, *others = places(item) or [None]
-    if first is None or len(others) > 1:
+    found = places(item)
+    if not 1 <= len(found) <= 2:
         return None
+    first, *others = found
     lower = [other for other in others if other.receptacle.floor < first.receptacle.floor - SAME_HEIGHT]
     return first if len(lower) == len(others) else None
 
