@@ -27,6 +27,7 @@ def explain(spec: DatasetSpec, split: str, index: int, out: Path, renderer: str)
     """
     from gsi_datasets import scenes
     from gsi_datasets.gallery.floorplan import draw_plan
+    from gsi_datasets.worlds.room import lit_where_seen
 
     worlds = max(len(spec.worlds), 1)
     index = next((it for it in range(index, index + worlds) if isinstance(spec.world_of(it)[1], RoomWorld)), -1)
@@ -38,7 +39,8 @@ def explain(spec: DatasetSpec, split: str, index: int, out: Path, renderer: str)
     rested, reason = scenes.bring_to_rest(arranged, use.simulator, world.objects[0])
     scene = rested or arranged
     curation = scenes.viewpoints(spec, split, index, scene, use.rays)
-    pictures = use.renderer.render([replace(scene, camera=view.camera) for view in curation.chosen])
+    views = [lit_where_seen(replace(scene, camera=view.camera)) for view in curation.chosen]
+    pictures = use.renderer.render(views)
     file = out / "pictures" / f"{spec.name}-{split}-plan-{index:06d}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     draw_plan(scene, curation, pictures, file)
