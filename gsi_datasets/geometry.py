@@ -5,6 +5,7 @@ Angles are radians and lengths metres. Where a docstring writes ``(..., 3)`` lea
 
 from __future__ import annotations
 
+import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -438,6 +439,11 @@ def footprint_clearance(first: Box, second: Box) -> float:
 
 def overlap_xy(first: Box, second: Box, clearance: float = 0.0) -> bool:
     """Whether two boxes seen from above overlap or stand nearer than `clearance` metres; touching is not overlap."""
+    # Most pairs are so far apart that the spheres around them tell.
+    (ax, ay, _), (bx, by, _) = first.centre.tolist(), second.centre.tolist()
+    reach = 0.5 * (math.hypot(*first.size.tolist()) + math.hypot(*second.size.tolist()))
+    if math.hypot(bx - ax, by - ay) - reach >= clearance:
+        return False
     return footprint_clearance(first, second) < clearance - 1e-12
 
 
