@@ -6,6 +6,7 @@ Angles are radians and lengths metres. Where a docstring writes ``(..., 3)`` lea
 from __future__ import annotations
 
 import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
