@@ -95,17 +95,19 @@ class Household:
                 self._lay(spot.place)
         known = sorted({word for spot in spots for word in spot.words if customs.MOST.get(word, 1) > 2})
         favourites = tuple(str(word) for word in self.rng.permutation(known)[:4])
-        # People put things where there is room, and everywhere a little.
-        weights = np.sqrt([spot.area for spot in spots])
-        for _ in range(8 * wanted):
-            if len(self.items) >= goal or weights.max() < 1e-3:
-                break
-            number = int(self.rng.choice(len(spots), p=weights / weights.sum()))
-            spot = spots[number]
-            on = self._on(spot.place)
-            full = sum(np.prod(item.box.size[:2]) for item in on) > SHARE * spot.area
-            if full or len(on) >= spot.most or not self._add(spot, on, favourites):
-                weights[number] *= 0.7
+        # Where there are few places they are fuller.
+        for fullness in (1.0, 1.6):
+            # People put things where there is room, and everywhere a little.
+            weights = np.sqrt([spot.area for spot in spots])
+            for _ in range(8 * wanted):
+                if len(self.items) >= goal or weights.max() < 1e-3:
+                    break
+                number = int(self.rng.choice(len(spots), p=weights / weights.sum()))
+                spot = spots[number]
+                on = self._on(spot.place)
+                full = sum(np.prod(item.box.size[:2]) for item in on) > fullness * SHARE * spot.area
+                if full or len(on) >= round(fullness * spot.most) or not self._add(spot, on, favourites):
+                    weights[number] *= 0.7
 
     def on_floor(self, place: Place, clear: Iterable[Box], count: int) -> None:
         """Things on the floor: bins and boxes at the walls, toys in the open.
@@ -128,7 +130,7 @@ class Household:
                     break
                 for _ in range(TRIES):
                     item = self._at_wall(place, info) if category not in customs.PLAYED_WITH else self._in(place, info)
-                    if not any(overlap_xy(item.box, box, clearance=0.06) for box in taken) and self._free(item):
+                    if not any(_meet(item.box, box, 0.06) for box in taken) and self._free(item):
                         self._fill(self._keep(item))
                         break
 
@@ -169,7 +171,7 @@ class Household:
         pool = [word for word in spot.words if word not in there]
         if draw < 0.45:
             pool = [word for word in spot.words if word in favourites]
-        elif draw < 0.6:
+        elif draw < 0.6 or not any(self._counts.get(word) for word in customs.CONTENTS):
             pool = [word for word in spot.words if word in customs.CONTENTS]
         pool = [word for word in pool or spot.words if self._allowed(word)]
         if not pool:
@@ -296,7 +298,7 @@ class Household:
         """Whether it touches neither other things nor furniture beside the one that it stands on."""
         others = [other for other in self.items if other.name != but]
         others += [other for other in self._furniture if other.static and other.name != item.support]
-        return not any(_level(item, other) and overlap_xy(item.box, other.box, clearance=APART) for other in others)
+        return not any(_level(item, other) and _meet(item.box, other.box, APART) for other in others)
 
     def _on(self, place: Place) -> list[SceneObject]:
         """The things on a place."""
@@ -308,6 +310,15 @@ def _level(first: SceneObject, second: SceneObject) -> bool:
     """Whether two things stand at heights where they could touch."""
     reach = first.box.size[2] if first.position[2] < second.position[2] else second.box.size[2]
     return bool(abs(first.position[2] - second.position[2]) < reach + 0.01)
+
+
+def _meet(first: Box, second: Box, clearance: float) -> bool:
+    """Whether two footprints come nearer than this, metres."""
+    # Most are far from each other, which is quickly seen.
+    reach = float(np.linalg.norm(first.size[:2]) + np.linalg.norm(second.size[:2])) / 2 + clearance
+    if np.linalg.norm(first.centre[:2] - second.centre[:2]) >= reach:
+        return False
+    return overlap_xy(first, second, clearance=clearance)
 
 
 def _can_carry(item: SceneObject) -> bool:

@@ -65,7 +65,7 @@ THINGS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "bathroom": {
         "sink": _words("soap_dispenser soap toothbrush_cup comb hairbrush sponge"),
-        "vanity": _words("soap_dispenser soap toothbrush_cup comb hairbrush jar bottle plant candle"),
+        "vanity": _words("soap_dispenser soap toothbrush_cup comb hairbrush jar bottle plant tray"),
         "washing machine": _words("basket box towel spray_bottle bottle"),
         "*": _words("towel bottle jar basket plant candle soap_dispenser spray_bottle sponge hairbrush bottle towel"),
     },
@@ -74,7 +74,9 @@ THINGS: dict[str, dict[str, tuple[str, ...]]] = {
 ON_FLOOR: dict[str, tuple[str, ...]] = {
     "kitchen": _words("waste_bin crate basket bucket box"),
     "living room": _words("ball toy_truck toy_block box basket teddy_bear toy_train toy_car storage_bin"),
-    "bedroom": _words("pair_of_shoes box storage_bin bag teddy_bear ball basket toy_car laundry_basket"),
+    "bedroom": _words(
+        "pair_of_shoes box storage_bin bag teddy_bear ball basket toy_car laundry_basket toy_block toy_truck"
+    ),
     "study": _words("waste_bin box storage_bin bag basket crate"),
     "bathroom": _words("waste_bin scale bucket basket laundry_basket"),
     "hallway": _words("pair_of_shoes bag box basket"),
