@@ -24,6 +24,7 @@ from gsi_datasets.assets.parametric import (
     structures,
     tableware,
     toys,
+    upholstery,
 )
 from gsi_datasets.assets.parametric.build import Family
 
@@ -44,6 +45,7 @@ FAMILIES: dict[str, Family] = {
     **kitchen.FAMILIES,
     **shelves.FAMILIES,
     **seating.FAMILIES,
+    **upholstery.FAMILIES,
 }
 
 
