@@ -22,7 +22,7 @@ CC0 = frozenset({"CC0-1.0"})
 # and children, absurd at a table.
 UNSUITED = (
     "pack/orange-wooden-dresser", "pack/cream-folding-table", "pack/low-wooden-children-table",
-    "pack/small-wooden-chair", "pack/blue-children-chair",
+    "pack/stone-tiled-coffee-table", "pack/small-wooden-chair", "pack/blue-children-chair",
 )  # fmt: skip
 # Of these only models that things can be put on: an empty shelf looks forsaken.
 FOR_THINGS = ("shelf", "bookcase", "nightstand")
