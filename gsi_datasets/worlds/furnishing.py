@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gsi_datasets.assets import get
 from gsi_datasets.assets.asset import AssetInfo
 from gsi_datasets.assets.parametric.homes import HomeRoom
 from gsi_datasets.geometry import corners, overlap_xy, rotation_z
@@ -20,6 +21,7 @@ GAP = 0.025  # behind furniture, for the skirting, metres
 WAY = 0.72  # how deep the way from a door or doorway into the room is, metres
 STAND = 0.5  # room to stand before what is opened or used, metres
 APART = 0.035  # between things, metres
+PULL = 0.06  # how far a chair is pulled out at a time until it fits, metres
 TRIES = 40
 
 
@@ -89,6 +91,16 @@ class Room:
                 return self.items[-1]
         return None
 
+    def opposite(self, item: SceneObject | None, info: AssetInfo | None, stand: float) -> SceneObject | None:
+        """Put a thing at the wall that another one, with its back to a wall, looks at; or else at any wall."""
+        if item is None or info is None:
+            return self.against_wall(info, stand=stand)
+        wall, along = self.where(item)
+        for aside in (0.0, -0.3, 0.3, -0.6, 0.6, -0.9, 0.9, -1.2, 1.2):
+            if found := self.against_wall(info, stand=stand, where=((wall + 2) % 4, aside - along)):
+                return found
+        return self.against_wall(info, stand=stand)
+
     def before(
         self,
         anchor: SceneObject | None,
@@ -140,7 +152,7 @@ class Room:
         return None
 
     def chairs_around(self, table: SceneObject | None, options: Callable[[], AssetInfo | None], count: int) -> int:
-        """Put chairs at a table, facing it, pushed in or a little out; gives how many found a place."""
+        """Put chairs at a table, see `seat_at`; gives how many found a place."""
         if table is None:
             return 0
         size = table.box.size[:2]
@@ -157,19 +169,40 @@ class Room:
             info = options()
             if found == count or info is None:
                 break
-            x, y, turn = sides[number]
-            normal = np.array([np.sign(x), 0.0]) if abs(turn) == np.pi / 2 else np.array([0.0, np.sign(y)])
-            # The seat stands half under the table top: hulls decide whether that is so.
-            push = self.rng.uniform(0.02, 0.12) if self.rng.random() < 0.6 else self.rng.uniform(0.2, 0.35)
-            spot = np.array([x, y]) + normal * (info.size[1] / 2 + push)
-            at = table.position + table.rotation @ np.array([*spot, 0.0])
-            yaw = (
-                float(np.arctan2(table.rotation[1, 0], table.rotation[0, 0])) + turn + np.pi + self.rng.normal(0, 0.12)
-            )
-            item = placed(info, np.array([at[0], at[1], 0.0]), yaw, "room", False)
-            if self._add(item):
-                found += 1
+            found += self.seat_at(table, info, *sides[number]) is not None
         return found
+
+    def seat_at(
+        self,
+        table: SceneObject,
+        info: AssetInfo,
+        x: float = 0.0,
+        y: float | None = None,
+        turn: float = 0.0,
+        *,
+        over_clear: bool = False,
+    ) -> SceneObject | None:
+        """Put a chair at a table or desk, its seat under the top where there is room for it, or pulled out.
+
+        Args:
+            table: what it faces.
+            info: the chair.
+            x: the place at the table's edge, in the table's frame, metres.
+            y: the same; the front edge if None.
+            turn: 0 at the front edge, a half turn at the back, a quarter at the right.
+            over_clear: whether it may stand where people stand before other furniture.
+        """
+        y = -table.box.size[1] / 2 if y is None else y
+        normal = np.array([np.sign(x), 0.0]) if abs(turn) == np.pi / 2 else np.array([0.0, np.sign(y)])
+        under = self.rng.uniform(0.4, 0.55) if self.rng.random() < 0.65 else self.rng.uniform(-0.4, 0.2)
+        yaw = float(np.arctan2(table.rotation[1, 0], table.rotation[0, 0])) + turn + np.pi + self.rng.normal(0, 0.1)
+        for out in np.arange(0.0, 0.61, PULL):
+            spot = np.array([x, y]) + normal * (info.size[1] * (0.5 - under) + out)
+            at = table.position + table.rotation @ np.array([*spot, 0.0])
+            item = placed(info, np.array([at[0], at[1], 0.0]), yaw, "room", False)
+            if self._add(item, over_clear=over_clear, beneath=table):
+                return self.items[-1]
+        return None
 
     def put(self, info: AssetInfo, at: Array, yaw: float, *, static: bool) -> SceneObject | None:
         """Put a thing at a place on the floor, if it is free."""
@@ -199,13 +232,25 @@ class Room:
         self.items.append(replace(item, name=f"{self.room.name}-{len(self.items)}"))
         return self.items[-1]
 
-    def _add(self, item: SceneObject, *, clear: float = APART, over_clear: bool = False, hung: bool = False) -> bool:
-        """Keep a thing if it stands in the room, in nobody's way."""
+    def _add(
+        self,
+        item: SceneObject,
+        *,
+        clear: float = APART,
+        over_clear: bool = False,
+        hung: bool = False,
+        beneath: SceneObject | None = None,
+    ) -> bool:
+        """Keep a thing if it stands in the room, in nobody's way; it may reach under the table `beneath`."""
         points = corners(item.box)[:, :2]
         if (points < self.room.low + 0.005).any() or (points > self.room.high - 0.005).any():
             return False
         for other in self.items:
             low, high = corners(other.box)[:, 2].min(), corners(other.box)[:, 2].max()
+            if other is beneath:
+                if self._clash(item, other):
+                    return False
+                continue
             level = item.position[2] < high and low < item.position[2] + item.box.size[2]
             if level and overlap_xy(item.box, other.box, clearance=clear):
                 return False
@@ -215,6 +260,24 @@ class Room:
             return False
         self.items.append(replace(item, name=f"{self.room.name}-{len(self.items)}"))
         return True
+
+    def _clash(self, first: SceneObject, second: SceneObject) -> bool:
+        """Whether any two convex pieces of two things touch, by the boxes around the pieces: never too late."""
+        if not overlap_xy(first.box, second.box):
+            return False
+        ours, theirs = (self._pieces(item) for item in (first, second))
+        return any(
+            abs(one.centre[2] - two.centre[2]) < (one.size[2] + two.size[2]) / 2 + APART / 3
+            and overlap_xy(one, two, clearance=APART / 3)
+            for one in ours
+            for two in theirs
+        )
+
+    def _pieces(self, item: SceneObject) -> list[Box]:
+        bounds = [(hull.min(axis=0), hull.max(axis=0)) for hull in get(item.asset).hulls]
+        return [
+            Box(item.position + item.rotation @ ((low + high) / 2), high - low, item.rotation) for low, high in bounds
+        ]
 
     @property
     def _ways(self) -> int:

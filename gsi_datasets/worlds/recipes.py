@@ -42,15 +42,15 @@ def kitchen(room: Room) -> None:
 def living_room(room: Room) -> None:
     """A sofa with a table before it and a television opposite, armchairs, shelves, a lamp and plants."""
     sofa = room.against_wall(_draw(room, "sofa"), corner=False)
+    stand = room.opposite(
+        sofa, _draw(room, "television stand") or _draw(room, "cabinet", largest=(2.0, 0.6, 0.9)), STAND
+    )
     table = room.before(sofa, _draw(room, "coffee table"), (0.32, 0.5), static=True, turn=0.0)
     if table is not None:
         chair = _draw(room, "armchair")
         side = int(room.rng.choice([-1, 1]))
-        if chair is not None and sofa is not None:
-            _at_end(room, table, chair, side)
-    stand = room.against_wall(
-        _draw(room, "television stand") or _draw(room, "cabinet", largest=(2.0, 0.6, 0.9)), stand=STAND
-    )
+        if chair is not None and not any(_at_end(room, table, chair, end) for end in (side, -side)):
+            room.against_wall(chair, static=False)
     room.on_top(stand, _draw(room, "television"))
     room.against_wall(_draw(room, "bookcase"), stand=STAND, corner=True)
     if room.rng.random() < 0.6:
@@ -76,11 +76,12 @@ def bedroom(room: Room) -> None:
             if side == -1 or room.rng.random() < 0.7:
                 room.beside(bed, kind, side, True)
     room.against_wall(_draw(room, "wardrobe"), stand=STAND, corner=True)
-    room.against_wall(_draw(room, str(room.rng.choice(["dresser", "dressing table", "desk"]))), stand=STAND)
+    dresser = room.against_wall(_draw(room, str(room.rng.choice(["dresser", "dressing table", "desk"]))), stand=STAND)
+    seated = _sit_at(room, dresser) if dresser is not None and dresser.category != "dresser" else None
     if room.rng.random() < 0.5:
         room.against_wall(_draw(room, "bookcase"), stand=STAND, corner=True)
     _some(room, "armchair", 0.5)
-    for _ in range(int(room.rng.integers(1, 3))):
+    for _ in range(int(room.rng.integers(1, 3)) - (seated is not None)):
         _some(room, "chair", 0.9)
     _some(room, "floor lamp", 0.5)
     _some(room, "floor plant", 0.6)
@@ -91,9 +92,7 @@ def study(room: Room) -> None:
     """A desk with a chair at it, bookcases, a cabinet and something to sit on."""
     desk = room.against_wall(_draw(room, "desk"), stand=0.0)
     if desk is not None:
-        room.before(
-            desk, _draw(room, "chair"), (-0.22, 0.1), static=False, turn=float(np.pi + room.rng.normal(0, 0.25))
-        )
+        _sit_at(room, desk)
     room.against_wall(_draw(room, "bookcase"), stand=STAND, corner=True)
     room.against_wall(_draw(room, str(room.rng.choice(["bookcase", "shelf", "cabinet"]))), stand=STAND)
     if room.rng.random() < 0.6:
@@ -182,12 +181,18 @@ def _chairs(room: Room, table: SceneObject | None, count: int) -> None:
     room.chairs_around(table, lambda: kinds[room.rng.integers(len(kinds))], count)
 
 
-def _at_end(room: Room, table: SceneObject, info: AssetInfo, side: int) -> None:
+def _sit_at(room: Room, desk: SceneObject) -> SceneObject | None:
+    """A chair at the front of a desk."""
+    info = _draw(room, "chair")
+    return room.seat_at(desk, info, over_clear=True) if info is not None else None
+
+
+def _at_end(room: Room, table: SceneObject, info: AssetInfo, side: int) -> bool:
     """An armchair at the end of a coffee table, looking at it."""
     across = table.box.size[0] / 2 + info.size[1] / 2 + room.rng.uniform(0.2, 0.4)
     at = table.position + table.rotation @ np.array([side * across, room.rng.uniform(-0.1, 0.1), 0.0])
     yaw = float(np.arctan2(table.rotation[1, 0], table.rotation[0, 0])) + side * np.pi / 2 + np.pi
-    room.put(info, at, yaw + float(room.rng.normal(0, 0.2)), static=False)
+    return room.put(info, at, yaw + float(room.rng.normal(0, 0.2)), static=False) is not None
 
 
 def _hang_over(room: Room, below: SceneObject, info: AssetInfo | None, height: float) -> None:
