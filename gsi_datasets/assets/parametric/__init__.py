@@ -10,6 +10,7 @@ from gsi_datasets.assets.asset import Asset
 from gsi_datasets.assets.errors import AssetError
 from gsi_datasets.assets.parametric import (
     bathroom,
+    chests,
     containers,
     cookware,
     decor,
@@ -46,6 +47,7 @@ FAMILIES: dict[str, Family] = {
     **shelves.FAMILIES,
     **seating.FAMILIES,
     **upholstery.FAMILIES,
+    **chests.FAMILIES,
 }
 
 

@@ -10,14 +10,14 @@ from scipy.spatial import ConvexHull
 
 from gsi_datasets import assets
 from gsi_datasets.assets import parametric
-from gsi_datasets.assets.parametric import bathroom, kitchen, seating, shelves, upholstery
+from gsi_datasets.assets.parametric import bathroom, chests, kitchen, seating, shelves, upholstery
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.geometry import intrinsics_from_fov, look_at, rotation_angle, tilt_between
 from gsi_datasets.scene import Camera, Scene
 from gsi_datasets.worlds.catalogue import placed
 
 
-FAMILIES = [*bathroom.FAMILIES, *kitchen.FAMILIES, *shelves.FAMILIES, *seating.FAMILIES, *upholstery.FAMILIES]
+FAMILIES = [name for module in (bathroom, kitchen, shelves, seating, upholstery, chests) for name in module.FAMILIES]
 MOVABLE = ["laundry_basket", "waste_bin", "armchair", *seating.FAMILIES]
 SEEDS = range(5)
 IDS = [f"param/{family}/{seed}" for family in FAMILIES for seed in SEEDS]
