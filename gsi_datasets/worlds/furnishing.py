@@ -138,15 +138,18 @@ class Room:
         return self.items[-1] if self._add(item) else None
 
     def anywhere(
-        self, info: AssetInfo | None, *, static: bool, clear: float, quarter: bool = True
+        self, info: AssetInfo | None, *, static: bool, clear: float, inwards: bool = False
     ) -> SceneObject | None:
-        """Put a thing where there is room around it."""
+        """Put a thing where there is room around it, along the walls or looking `inwards`, about."""
         if info is None:
             return None
         for _ in range(TRIES):
             at = self.rng.uniform(self.room.low, self.room.high)
-            yaw = self.rng.integers(4) * np.pi / 2 if quarter else self.rng.uniform(0, 2 * np.pi)
-            item = placed(info, np.array([*at, 0.0]), float(yaw), "room", static)
+            yaw = float(self.rng.integers(4)) * np.pi / 2
+            if inwards:
+                x, y = np.asarray(self.room.middle) - at
+                yaw = float(np.arctan2(x, -y) + self.rng.normal(0, 0.4))
+            item = placed(info, np.array([*at, 0.0]), yaw, "room", static)
             if self._add(item, clear=clear):
                 return self.items[-1]
         return None

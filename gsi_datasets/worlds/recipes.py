@@ -162,9 +162,9 @@ def _some(room: Room, category: str, chance: float) -> SceneObject | None:
     # Bar stools belong at a counter.
     low = category == "stool" and room.room.kind != "kitchen"
     info = _draw(room, category, largest=(1.0, 1.0, LOW_STOOL)) if low else _draw(room, category)
-    if category in ("chair", "stool", "armchair", "bean bag") and room.rng.random() < 0.6:
-        return room.anywhere(info, static=False, clear=0.12, quarter=False)
-    return room.against_wall(info, static=False, corner=category in ("floor plant", "floor lamp"))
+    if category in ("chair", "stool", "bean bag") and room.rng.random() < 0.4:
+        return room.anywhere(info, static=False, clear=0.12, inwards=True)
+    return room.against_wall(info, static=False, corner=category in ("floor plant", "floor lamp", "armchair"))
 
 
 def _table(room: Room, clear: float) -> SceneObject | None:
