@@ -114,11 +114,11 @@ def untouched_depth(row: dict[str, Any]) -> float:
 
     Where the camera stays: the largest change at a pixel that shows the same other object, or the same background, in
     both images. Where it moves: the largest, over all that both show, of the median distance between the depth seen
-    after and the depth that the points seen before should have.
+    in one view and the depth that the points of the other should have.
     """
     source, target = view(row, "source"), view(row, "target")
     if row["operation"] == "PC":
-        return _carried_depth(source, target)
+        return max(_carried_depth(source, target), _carried_depth(target, source))
     if not np.array_equal(source.extrinsics, target.extrinsics):
         return float("inf")
     same = (source.ids == target.ids) & ~np.isin(source.ids, row["target_ids"])
@@ -140,9 +140,8 @@ def _carried_depth(source: View, target: View, fewest: int = 200) -> float:
     fx, fy = pixels[:, 0] - 0.5 - left, pixels[:, 1] - 0.5 - top
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = ((1 - fy) * ((1 - fx) / around[0] + fx / around[1])) + fy * ((1 - fx) / around[2] + fx / around[3])
-        off = np.abs(1 / inverse - depth)
-    whole &= off < 0.05
-    medians = [
-        float(np.median(off[whole & (ids == k)])) for k in np.unique(ids) if (whole & (ids == k)).sum() >= fewest
-    ]
-    return max(medians, default=float("inf"))
+        off = 1 / inverse - depth
+    # What should lie behind the seen surface is hidden by it; had that surface come there, the other way round tells.
+    whole &= (off > -0.002) & (off < 0.05)
+    counts = {k: whole & (ids == k) for k in np.unique(ids)}
+    return max((float(np.median(np.abs(off[at]))) for at in counts.values() if at.sum() >= fewest), default=0.0)
