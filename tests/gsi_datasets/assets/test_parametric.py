@@ -4,13 +4,22 @@ import pytest
 from gsi_datasets import assets
 from gsi_datasets.assets import parametric
 from gsi_datasets.assets.look import surface_samples
-from gsi_datasets.assets.parametric import bathroom, home_shells, kitchen, seating, shelves, structures
+from gsi_datasets.assets.parametric import (
+    bathroom,
+    chests,
+    home_shells,
+    kitchen,
+    seating,
+    shelves,
+    structures,
+    upholstery,
+)
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.geometry import convex_outline, intrinsics_from_fov, look_at, rotation_angle, tilt_between
 from gsi_datasets.scene import Camera, Scene, SceneObject
 
 
-FIXTURES = (structures, home_shells, bathroom, kitchen, seating, shelves)
+FIXTURES = (structures, home_shells, bathroom, kitchen, seating, shelves, upholstery, chests)
 FAMILIES = sorted(set(parametric.FAMILIES).difference(*(module.FAMILIES for module in FIXTURES)))
 IDS = [f"param/{family}/{seed}" for family in FAMILIES for seed in range(3)]
 MICRO = 1e-6
