@@ -1,6 +1,6 @@
 """Asks a multimodal model whether the edited object still is the same object (appearance consistency, AC)."""
 
-from gsi_metrics.judge.clients import Client, Endpoint, HubProvider, JudgeError
+from gsi_datasets.mllm import Client, Endpoint, HubProvider, MllmError
 from gsi_metrics.judge.judging import Verdict, judge_all, to_v1_json
 from gsi_metrics.judge.question import Request, request_for
 
@@ -9,7 +9,7 @@ __all__ = [
     "Client",
     "Endpoint",
     "HubProvider",
-    "JudgeError",
+    "MllmError",
     "Request",
     "Verdict",
     "judge_all",

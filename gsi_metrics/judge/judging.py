@@ -1,30 +1,19 @@
-"""Judges many edits: a few at a time, each verdict kept on disk, a failure being no verdict and never a 0."""
+"""Judges many edits; a failure is no verdict and never a 0."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
-import secrets
-import threading
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from gsi_datasets.storage import write_atomically
-from gsi_metrics.judge.clients import Client, JudgeError
-from gsi_metrics.judge.question import PROMPT, SCHEMA, Request, parse
+from gsi_datasets.asking import PAUSE, TRIES, Answer, ask_all
+from gsi_datasets.mllm import Client
+from gsi_metrics.judge.question import PROMPT, SCHEMA, Reply, Request
 
 
-logger = logging.getLogger(__name__)
-
-TRIES = 4
-PAUSE = 1.0
-"""Seconds before the second try; doubled before each further one."""
 V1_DELIMITER = "||V^=^V||"
 
 
@@ -74,41 +63,9 @@ def judge_all(
     Returns:
         A verdict for each request, in their order.
     """
-    if workers < 1 or tries < 1:
-        raise ValueError(f"workers ({workers}) and tries ({tries}) must be at least 1")
-    if cache is not None:
-        cache.mkdir(parents=True, exist_ok=True)
-    store = _Store(cache)
-    from tqdm import tqdm
-
-    total = len(requests) if isinstance(requests, Sequence) else None
-    verdicts: list[Verdict] = []
-    counts: Counter[str] = Counter()
-    waiting: deque[Future[tuple[Verdict, str]]] = deque()
-    stop = threading.Event()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="judge")
-    try:
-        with tqdm(total=total, desc="judge", unit="edit", disable=not progress, dynamic_ncols=True) as bar:
-
-            def take() -> None:
-                verdict, how = waiting.popleft().result()
-                verdicts.append(verdict)
-                counts[how] += 1
-                bar.set_postfix(counts, refresh=False)
-                bar.update()
-
-            for request in requests:
-                waiting.append(pool.submit(_judge, request, client, store, tries, pause, stop))
-                # Only a few requests hold their pictures in memory at a time.
-                if len(waiting) >= 2 * workers:
-                    take()
-            while waiting:
-                take()
-    finally:
-        # After an interrupt nobody waits for pauses and further tries.
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-    return verdicts
+    words = ("judge", "edit", "judged")
+    answers = ask_all(requests, client, SCHEMA, Reply, cache, workers, progress, tries, pause, words)
+    return [_verdict(answer, client.model) for answer in answers]
 
 
 def to_v1_json(verdicts: Iterable[Verdict], dataset: str, model: str) -> list[dict[str, Any]]:
@@ -131,57 +88,7 @@ def to_v1_json(verdicts: Iterable[Verdict], dataset: str, model: str) -> list[di
     return records
 
 
-def _judge(
-    request: Request, client: Client, store: _Store, tries: int, pause: float, stop: threading.Event
-) -> tuple[Verdict, str]:
-    """A verdict, and whether it is ``cached``, ``judged`` or ``unscored``."""
-    key = request.key(client.model)
-    if (known := store.get(key)) is not None:
-        return known.model_copy(update={"id": request.id}), "cached"
-    cause = ""
-    for number in range(tries):
-        # Nobody who made a picture can have known it.
-        nonce = secrets.token_hex(8)
-        try:
-            reply = parse(client.complete(request.messages(nonce), SCHEMA), nonce)
-        except JudgeError as error:
-            cause = str(error)
-            logger.info("row %s, try %d of %d: %s", request.id, number + 1, tries, cause)
-            wait = max(error.wait, pause * 2**number * _spread(key))
-            if not error.passing or number + 1 == tries or stop.wait(wait):
-                break
-            continue
-        verdict = Verdict(id=request.id, score=reply.score / 10, reason=reply.reason, model=client.model)
-        store.put(key, verdict)
-        return verdict, "judged"
-    return Verdict(id=request.id, score=None, cause=f"judge: {cause}", model=client.model), "unscored"
-
-
-def _spread(key: str) -> float:
-    """0.5 to 1, another for each request, so that those that failed together do not come back together."""
-    return 0.5 + hashlib.sha256(key.encode()).digest()[0] / 510
-
-
-class _Store:
-    """Verdicts in a folder. Files are written whole; one that cannot be read is asked for again."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder, self.lock = folder, threading.Lock()
-
-    def get(self, key: str) -> Verdict | None:
-        if self.folder is None:
-            return None
-        path = self.folder / f"{key}.json"
-        try:
-            verdict = Verdict.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            logger.warning("%s: is asked for again, the kept verdict cannot be read (%s)", path, type(error).__name__)
-            return None
-        return verdict if verdict.score is not None else None
-
-    def put(self, key: str, verdict: Verdict) -> None:
-        if self.folder is not None:
-            with self.lock:
-                write_atomically(self.folder / f"{key}.json", verdict.model_dump_json().encode())
+def _verdict(answer: Answer[Reply], model: str) -> Verdict:
+    if answer.reply is None:
+        return Verdict(id=answer.id, score=None, cause=f"judge: {answer.cause}", model=model)
+    return Verdict(id=answer.id, score=answer.reply.score / 10, reason=answer.reply.reason, model=model)

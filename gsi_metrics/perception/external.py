@@ -46,9 +46,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from gsi_datasets.images import encode_png
+from gsi_datasets.web import WebError, checked_url, post_json
 from gsi_metrics.perception.detections import DetectionError, Detections, explained, published
 from gsi_metrics.sample import Array, Picture
-from gsi_metrics.web import WebError, checked_url, post_json
 
 
 logger = logging.getLogger(__name__)

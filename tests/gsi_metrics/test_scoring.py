@@ -24,8 +24,8 @@ from gsi_metrics.runs import Ledger, read_run
 from gsi_metrics.sample import Sample
 from gsi_metrics.scoring import Summary, score_edits
 from gsi_metrics.worker import JudgeSettings, ScoringError, Settings, Task
-from tests.gsi_metrics.loopback import Answer, loopback
 from tests.gsi_metrics.scored import data_folder, edits_folder, resave
+from tests.loopback import Answer, loopback
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gsi_metrics.judge import Endpoint, HubProvider, JudgeError, Request, Verdict, judge_all, request_for, to_v1_json
-from gsi_metrics.judge.clients import LARGEST_REPLY
-from gsi_metrics.judge.question import RUBRICS, crop, parse
+from gsi_datasets.asking import crop, parse
+from gsi_datasets.mllm import LARGEST_REPLY
+from gsi_metrics.judge import Endpoint, HubProvider, MllmError, Request, Verdict, judge_all, request_for, to_v1_json
+from gsi_metrics.judge.question import RUBRICS, Reply
 from gsi_metrics.perception.truth import measure
 from gsi_metrics.protocols.v1.aggregation import parse_scores
 from tests.gsi_metrics.factories import fake_sample
-from tests.gsi_metrics.loopback import Answer, loopback
+from tests.loopback import Answer, loopback
 
 
 KEY = "sk-very-secret-0123456789"
@@ -416,6 +417,6 @@ def test_the_published_form() -> None:
 
 
 def test_parse_refuses_by_exception() -> None:
-    with pytest.raises(JudgeError, match="nonce"):
-        parse('{"nonce": "b", "reason": "", "score": 1}', "a")
-    assert parse('{"nonce": "a", "reason": "", "score": 1.5, "more": 0}', "a").score == 1.5
+    with pytest.raises(MllmError, match="nonce"):
+        parse('{"nonce": "b", "reason": "", "score": 1}', "a", Reply)
+    assert parse('{"nonce": "a", "reason": "", "score": 1.5, "more": 0}', "a", Reply).score == 1.5

@@ -18,8 +18,8 @@ from gsi_metrics.perception import open_observer
 from gsi_metrics.perception.detections import DetectionError
 from gsi_metrics.perception.external import ExternalProgram, ExternalServer, open_external
 from gsi_metrics.perception.truth import measure
-from tests.gsi_metrics.loopback import Answer, loopback
 from tests.gsi_metrics.perception.seen import around, moving
+from tests.loopback import Answer, loopback
 
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)

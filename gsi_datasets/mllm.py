@@ -1,4 +1,4 @@
-"""How a judge is reached: chat completions over HTTP. Keys come from the environment and go nowhere else.
+"""How a multimodal model is reached: chat completions over HTTP. Keys come from the environment and go nowhere else.
 
 `Endpoint` is any server that speaks OpenAI's chat completions (vLLM, llama.cpp, a provider's own). It is written on
 `urllib`, for `huggingface_hub.InferenceClient` with a `base_url` does two things that are not wanted here: without a
@@ -13,14 +13,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gsi_metrics.web import PASSING, WebError, checked_url, hidden, post_json
+from gsi_datasets.web import PASSING, WebError, checked_url, hidden, post_json
 
 
 LARGEST_REPLY = 1 << 20
 """Bytes; a verdict is a few hundred."""
 
 
-class JudgeError(Exception):
+class MllmError(Exception):
     """A request that brought no usable reply.
 
     Attributes:
@@ -51,7 +51,7 @@ class Client(Protocol):
             schema: JSON schema that the reply should follow, where the server can hold the model to it.
 
         Raises:
-            JudgeError: no reply.
+            MllmError: no reply.
         """
         ...
 
@@ -106,7 +106,7 @@ class Endpoint:
         try:
             return post_json(url, body, self.timeout, LARGEST_REPLY, _key(self.key_variable))
         except WebError as error:
-            kind = _RefusedError if error.status in (400, 422, 501) else JudgeError
+            kind = _RefusedError if error.status in (400, 422, 501) else MllmError
             raise kind(str(error), error.passing, error.wait) from None
 
 
@@ -141,22 +141,22 @@ class HubProvider:
         options = {"temperature": 0, "max_tokens": self.max_tokens, "response_format": _response_format(schema)}
         try:
             return _content(client.chat_completion(messages, **options))
-        except JudgeError:
+        except MllmError:
             raise
         except InferenceTimeoutError:
-            raise JudgeError(f"no reply within {self.timeout:g} s") from None
+            raise MllmError(f"no reply within {self.timeout:g} s") from None
         except HfHubHTTPError as error:
             status = error.response.status_code
             said = hidden(str(error), key)
-            raise JudgeError(f"{self.provider} answers {status}: {said}", status in PASSING) from None
+            raise MllmError(f"{self.provider} answers {status}: {said}", status in PASSING) from None
         except ValueError as error:
-            raise JudgeError(f"{self.provider}: {hidden(str(error), key)}", passing=False) from None
+            raise MllmError(f"{self.provider}: {hidden(str(error), key)}", passing=False) from None
         except Exception as error:
             # The transport's own errors; the library does not say which one it uses.
-            raise JudgeError(f"cannot reach {self.provider}: {hidden(str(error), key)}") from None
+            raise MllmError(f"cannot reach {self.provider}: {hidden(str(error), key)}") from None
 
 
-class _RefusedError(JudgeError):
+class _RefusedError(MllmError):
     """The server does not understand the request as it is put."""
 
 
@@ -180,9 +180,9 @@ def _content(reply: Any) -> str:
         text = choice["message"]["content"]
         reason = choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise JudgeError("the judge's server answers in JSON that is no chat completion") from None
+        raise MllmError("the judge's server answers in JSON that is no chat completion") from None
     if reason == "length":
-        raise JudgeError("the judge's reply was cut off; raise max_tokens", passing=False)
+        raise MllmError("the judge's reply was cut off; raise max_tokens", passing=False)
     if not isinstance(text, str) or not text.strip():
-        raise JudgeError(f"the judge's reply is empty (finish reason {reason})")
+        raise MllmError(f"the judge's reply is empty (finish reason {reason})")
     return text
