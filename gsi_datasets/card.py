@@ -162,6 +162,12 @@ def _rejections(found: Sequence[Manifest]) -> str:
                 lines.append([name, "" if operation == "scene" else f"{kept:,}", f"{total:,}", told])
             table = _table(["operation", "kept", "rejected", "reasons"], lines)
             parts.append(f"`{item.config}`, `{item.split}`, {item.scenes:,} scenes tried:\n\n{table}")
+            if gate := item.gate:
+                away = ", ".join(f"{cause} {count:,}" for cause, count in gate["rejected"].items()) or "none"
+                parts.append(
+                    f"Afterwards, `{gate['model']}` looked at {gate['asked']:,} rows, asked by `{gate['prompt']}`. "
+                    f"It turned away: {away}. {gate['unjudged']:,} rows without a usable answer were kept."
+                )
     return "\n\n".join(parts)
 
 

@@ -130,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--out", type=Path, default=Path(), help="folder whose disk is looked at (default: here)")
     doctor.set_defaults(run=_doctor)
 
+    from gsi_datasets import gate_command
+
+    gate_command.add(commands)
+
     # The one place where this package knows of its users: they bring their own commands.
     from gsi_metrics import commands as scoring
     from gsi_train import commands as training

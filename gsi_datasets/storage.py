@@ -79,6 +79,7 @@ class Manifest(_Strict):
         files: the shards, in order.
         credits: assets of the rows, by id.
         spec: the spec, without its splits.
+        gate: which model looked at the rows after the build, and what it turned away; None if none did.
     """
 
     config: str
@@ -96,6 +97,7 @@ class Manifest(_Strict):
     files: list[DataFile]
     credits: list[Credit]
     spec: dict[str, Any]
+    gate: dict[str, Any] | None = None
 
     @property
     def licences(self) -> dict[str, int]:

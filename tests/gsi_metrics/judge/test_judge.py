@@ -276,7 +276,7 @@ def test_spoiled_verdicts_are_asked_for_again(tmp_path: Path, spoiled: bytes) ->
     (it,), server = judged(good, cache=tmp_path)
     assert it.score == 0.8
     assert len(server.seen) == 1
-    assert Verdict.model_validate_json(path.read_bytes()).score == 0.8
+    assert Reply.model_validate_json(path.read_bytes()).score == 8
 
 
 def test_the_key_is_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
