@@ -40,8 +40,6 @@ def _extent(operation: str, parameters: dict[str, object], edits: Edits) -> str:
             return _third(abs(_number(parameters["degrees"])), (min(turns), max(turns)))
         case "OS":
             return "larger" if _number(parameters["factor"]) > 1 else "smaller"
-        case "RP":
-            return str(parameters["spot"])
         case "PC":
             return str(parameters["motion"])
     return ""

@@ -69,7 +69,8 @@ def test_strata() -> None:
     assert strata(row(0, metres=0.29, surface="floor"), edits)["extent"] == "short"
     assert strata(row(0, "OR", degrees=-180.0), edits)["extent"] == "long"
     assert strata(row(0, "OS", factor=0.5), edits)["extent"] == "smaller"
-    assert strata(row(0, "RP", spot="nearest"), edits)["extent"] == "nearest"
+    # Most containers are too small for another spot than their middle.
+    assert "extent" not in strata(row(0, "RP", spot="nearest"), edits)
     camera = strata(row(0, "PC", motion="yaw").model_copy(update={"target_ids": []}), edits)
     assert camera == {"room": "kitchen", "extent": "yaw"}
 
