@@ -14,7 +14,7 @@ import re
 import secrets
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +114,7 @@ def ask_all(
     store = _Store(cache, form)
     from tqdm import tqdm
 
-    total = len(questions) if isinstance(questions, Sequence) else None
+    total = len(questions) if isinstance(questions, Sized) else None
     counts: Counter[str] = Counter()
     waiting: deque[Future[tuple[Answer[ReplyT], str]]] = deque()
     stop = threading.Event()

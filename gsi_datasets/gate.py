@@ -35,6 +35,8 @@ from gsi_datasets.storage import Manifest, StorageError, assemble, manifest_path
 PROMPT = "gsi-bench-gate-1"
 """Version of everything in this file that the model sees; part of the key of a kept answer."""
 CAUSES = ("clipping", "implausible", "occluded", "ambiguous", "wrong edit")
+GIVE_UP = 16
+"""Rows in a row without a verdict, from the first on, after which the server is taken to be of no use."""
 # What the rules turn away for other reasons than how it looks.
 NOT_SEEN = frozenset({"duplicate", "balance"})
 
@@ -166,7 +168,12 @@ class GateReport:
         for operation in sorted({operation for operation, _ in self.verdicts}):
             lines.append(f"{operation:<5}" + "".join(f"{self.verdicts[operation, name]:>12}" for name in names))
         lines += [f"no verdict: {count} x {cause}" for cause, count in self.faults.most_common(5)]
-        lines.append("agreement with the rules of the build (rows it kept; candidates it rejected by their pictures):")
+        lines.append(
+            "agreement with the rules of the build: rows it kept, and candidates that it turned away for what"
+        )
+        lines.append(
+            "their pictures show and that were kept (--keep-rejects); the model sees the latter without crops"
+        )
         lines.append(f"{'':<16}{'model accepts':>16}{'model rejects':>16}")
         for rule in ("accept", "reject"):
             counts = "".join(f"{self.rules[rule, model]:>16}" for model in ("accept", "reject"))
@@ -206,23 +213,33 @@ def gate(
         pause: seconds before the second try.
 
     Raises:
+        GateError: the folder was checked already, the server is of no use, or no row passes.
         StorageError: there is no such split, or `out` is the same folder or cannot be written.
     """
     manifest = read_manifest(manifest_path(folder, config, split))
     if out.resolve() == folder.resolve():
         raise StorageError(f"{out}: is the folder that is checked; choose another one (--out)")
+    if manifest.gate:
+        raise GateError(
+            f"{folder}: {manifest.gate['model']} has checked it already; check the folder it was made from"
+        )
     cache = cache or out / ".gate"
     count = manifest.rows if limit is None else min(limit, manifest.rows)
 
     def ask(questions: Callable[[], Iterator[Check]], total: int) -> list[Answer[Verdict]]:
         words = ("gate", "row", "asked")
+        answers: list[Answer[Verdict]] = []
         some = _Sized(questions, total)
-        return list(ask_all(some, client, SCHEMA, Verdict, cache, workers, progress, tries, pause, words))
+        for answer in ask_all(some, client, SCHEMA, Verdict, cache, workers, progress, tries, pause, words):
+            answers.append(answer)
+            if len(answers) == min(GIVE_UP, total) and not any(it.reply for it in answers):
+                raise GateError(f"none of the first {len(answers)} rows got a verdict; the last: {answer.cause}")
+        return answers
 
     answers = ask(
         lambda: (check_of(row) for _, row in zip(range(count), _rows(folder, manifest), strict=False)), count
     )
-    seen = [item for item in read_rejects(folder, config, split) if _judged_by_look(item)]
+    seen = [item for item in read_rejects(folder, config, split) if _judged_by_look(item)][:limit]
     of_rejects = ask(lambda: (_check_of_rejection(number, item) for number, item in enumerate(seen)), len(seen))
     verdicts: Counter[tuple[str, str]] = Counter()
     rules: Counter[tuple[str, str]] = Counter()
@@ -236,6 +253,8 @@ def gate(
     for answer in of_rejects:
         if answer.reply is not None:
             rules["reject", answer.reply.verdict] += 1
+        else:
+            faults[answer.cause] += 1
     written = None
     if limit is None:
         written = _write(folder, manifest, answers, client.model, out)
@@ -274,6 +293,10 @@ def _box(mask: np.ndarray) -> tuple[float, ...] | None:
     return (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if rows.size else None
 
 
+def _rejects(answer: Answer[Verdict]) -> bool:
+    return answer.reply is not None and answer.reply.verdict == "reject"
+
+
 def _outcome(answer: Answer[Verdict]) -> str:
     if answer.reply is None:
         return "unjudged"
@@ -291,7 +314,12 @@ def _rows(folder: Path, manifest: Manifest) -> Iterator[Triplet]:
 
 def _write(folder: Path, manifest: Manifest, answers: list[Answer[Verdict]], model: str, out: Path) -> Manifest:
     """Write what passes, and what does not, into the new folder."""
-    passes = [answer.reply is None or answer.reply.verdict == "accept" for answer in answers]
+    causes_of = [_outcome(answer) if _rejects(answer) else "" for answer in answers]
+    chains = [json.loads(row.parameters).get("chain", {}).get("id") for row in _rows(folder, manifest)]
+    broken = {chain for chain, cause in zip(chains, causes_of, strict=True) if chain and cause}
+    # A chain is whole or not at all.
+    causes_of = [cause or ("chain" if chain in broken else "") for chain, cause in zip(chains, causes_of, strict=True)]
+    passes = [not cause for cause in causes_of]
     causes: Counter[str] = Counter()
     rejected = {operation: Counter(reasons) for operation, reasons in manifest.rejected.items()}
     kept: Counter[str] = Counter()
@@ -305,14 +333,17 @@ def _write(folder: Path, manifest: Manifest, answers: list[Answer[Verdict]], mod
                 kept[row.operation] += 1
                 sizes.append(sum(len(getattr(row, name)) for name in IMAGE_COLUMNS))
                 continue
-            assert answer.reply is not None
-            causes[answer.reply.cause] += 1
-            rejected.setdefault(row.operation, Counter())[answer.reply.cause] += 1
-            detail = f"{row.id}: {answer.reply.reason} ({model})"
+            cause = causes_of[number]
+            causes[cause] += 1
+            rejected.setdefault(row.operation, Counter())[cause] += 1
+            reason = answer.reply.reason if answer.reply else "another row of its chain was rejected"
             pictures = row.source_image, row.target_image
-            rejects.add(number, [Rejection(row.operation, answer.reply.cause, detail, row.instruction, *pictures)])
+            detail = f"{row.id}: {reason} ({model})"
+            rejects.add(number, [Rejection(row.operation, cause, detail, row.instruction, *pictures)])
+        kept_rejects = out / manifest.config / "rejects" / manifest.split
         if not sizes:
-            raise StorageError(f"{out}: the gate accepted none of {manifest.rows} rows; nothing was written")
+            rejects.move_to(kept_rejects)
+            raise GateError(f"none of {manifest.rows} rows pass ({dict(causes.most_common())}); see {kept_rejects}")
         written = assemble(
             out,
             staging,
@@ -324,7 +355,7 @@ def _write(folder: Path, manifest: Manifest, answers: list[Answer[Verdict]], mod
             digest=digest,
             package=manifest.package,
             renderer=manifest.renderer,
-            wanted={name: kept[name] for name in manifest.counts if kept[name]},
+            wanted={name: kept[name] for name in manifest.counts},
             scenes=manifest.scenes,
             rejected={name: dict(reasons.most_common()) for name, reasons in sorted(rejected.items())},
             spec=manifest.spec,
@@ -336,7 +367,7 @@ def _write(folder: Path, manifest: Manifest, answers: list[Answer[Verdict]], mod
                 "rejected": dict(causes.most_common()),
             },
         )
-        rejects.move_to(out / manifest.config / "rejects" / manifest.split)
+        rejects.move_to(kept_rejects)
         write_card(out)
         clear(staging)
     return written

@@ -14,7 +14,9 @@ def add(commands: Any) -> None:
         help="let a multimodal model check the rows of a built folder",
         description="Ask a multimodal model about every row (is the edit right, plausible, visible, unambiguous?) and "
         "write the rows that pass into another folder. The others are kept with their cause, to look at with "
-        "`gsi-bench show`. Rows without a usable answer pass and are counted. A killed run asks only the rest.",
+        "`gsi-bench show`. Rows without a usable answer pass and are counted. Answers are kept in OUT/.gate: a killed "
+        "run asks only the rest. Candidates that `build --keep-rejects` kept are asked about too, to see whether model "
+        "and rules agree.",
     )
     gate.add_argument("folder", type=Path, help="a built folder")
     gate.add_argument("--config", help="which config (default: the only one)")
@@ -43,7 +45,12 @@ def run(options: argparse.Namespace) -> int:
     if options.workers < 1 or (options.limit is not None and options.limit < 1):
         raise GateError("--workers, --limit: must be at least 1")
     count = manifest.rows if options.limit is None else min(options.limit, manifest.rows)
-    print(f"{config}/{options.split}: up to {count} requests to {options.model}, each with up to four pictures")
+    print(
+        f"{config}/{options.split}: {count} rows to ask {options.model} about, each with up to four pictures (and as"
+    )
+    print(
+        "many candidates that the rules rejected, if they were kept; a request that fails is tried up to four times)"
+    )
     if options.dry_run:
         print("\nnothing was asked; next:  leave out --dry-run")
         return 0

@@ -83,8 +83,8 @@ def post_json(url: str, body: Any, timeout: float, largest: int, key: str | None
 
 
 def hidden(text: str, key: str | None) -> str:
-    """A server's words in one line, without the key that some servers repeat."""
-    line = " ".join(text.split())
+    """A server's words in one line, without the key that some servers repeat and what would steer a terminal."""
+    line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
     return (line.replace(key, "***") if key else line)[:300]
 
 

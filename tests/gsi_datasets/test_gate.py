@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from gsi_datasets.cli import main
-from gsi_datasets.gate import CAUSES, GateReport, Verdict, check_of, gate
+from gsi_datasets.gate import CAUSES, GateError, GateReport, Verdict, check_of, gate
 from gsi_datasets.mllm import Endpoint
 from gsi_datasets.reading import read_rejects, read_rows
 from gsi_datasets.record import Rejection
 from gsi_datasets.rejects import RejectFolder
+from gsi_datasets.schema import Triplet
 from gsi_datasets.storage import StorageError, manifest_path, read_manifest
+from gsi_datasets.web import hidden
+from tests import folders
 from tests.factories import fake_triplet
 from tests.folders import built_split, fake_rows
 from tests.loopback import Answer, Loopback, loopback
@@ -115,20 +118,54 @@ def test_the_gated_folder_loads_and_shows(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_verdict_decides_nothing(folder: Path, tmp_path: Path, reply: Any) -> None:
-    report, server = run(folder, tmp_path / "gated", lambda body, number: Answer(reply))
-    assert len(server.seen) == 24  # each was tried twice
-    assert set(report.verdicts) == {(name, "unjudged") for name, _ in report.verdicts}
-    assert sum(report.faults.values()) == 12
+    report, server = run(
+        folder, tmp_path / "gated", lambda body, number: Answer(reply if number else verdict(body)), workers=1
+    )
+    assert len(server.seen) == 1 + 2 * 11  # each of the others was tried twice
+    outcomes = Counter({outcome: 0 for _, outcome in report.verdicts})
+    for (_, outcome), count in report.verdicts.items():
+        outcomes[outcome] += count
+    assert outcomes == {"accepted": 1, "unjudged": 11}
+    assert sum(report.faults.values()) == 11
     assert report.manifest is not None
     assert report.manifest.rows == 12
     assert report.manifest.gate is not None
-    assert report.manifest.gate["unjudged"] == 12
-    assert not report.rules
+    assert report.manifest.gate["unjudged"] == 11
+    assert report.rules == {("accept", "accept"): 1}
+
+
+def test_a_server_of_no_use_is_an_error_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(GateError, match=r"none of the first 12 rows got a verdict; the last: .*401"):
+        run(folder, tmp_path / "gated", lambda body, number: Answer("who are you?", status=401))
+    assert not manifest_path(tmp_path / "gated", CONFIG, "test").exists()
+
+
+def test_a_folder_is_gated_once(folder: Path, tmp_path: Path) -> None:
+    run(folder, tmp_path / "gated", by_operation)
+    with pytest.raises(GateError, match="toy-model has checked it already"):
+        run(tmp_path / "gated", tmp_path / "twice", by_operation)
+
+
+def test_a_chain_passes_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chained(count: int, seed: int = 0, size: int = 64) -> list[Triplet]:
+        return [
+            row.model_copy(update={"parameters": json.dumps({"chain": {"id": f"chain-{number // 3}"}})})
+            for number, row in enumerate(fake_rows(count, seed, size))
+        ]
+
+    monkeypatch.setattr(folders, "fake_rows", chained)
+    built_split(tmp_path / "data", rows=12)
+    report, _ = run(tmp_path / "data", tmp_path / "gated", by_operation)
+    # Every other chain has a move, and the model rejects moves.
+    assert report.manifest is not None
+    assert report.manifest.rows == 6
+    assert report.manifest.gate is not None
+    assert report.manifest.gate["rejected"] == {"chain": 4, "clipping": 2}
 
 
 def test_a_verdict_and_a_cause_that_do_not_go_together_are_no_verdict(folder: Path, tmp_path: Path) -> None:
-    report, _ = run(folder, tmp_path / "gated", lambda body, number: Answer(verdict(body, "none", verdict="reject")))
-    assert {outcome for _, outcome in report.verdicts} == {"unjudged"}
+    with pytest.raises(GateError, match="does not go with"):
+        run(folder, tmp_path / "gated", lambda body, number: Answer(verdict(body, "none", verdict="reject")))
     with pytest.raises(ValueError, match="does not go with"):
         Verdict(nonce="a", reason="", verdict="accept", cause="occluded")
 
@@ -196,7 +233,7 @@ def test_agreement_with_the_rules_is_counted(folder: Path, tmp_path: Path) -> No
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = ["gate", str(folder), "--model", "toy-model", "--out", str(tmp_path / "gated")]
     assert main([*base, "--dry-run"]) == 0
-    assert "up to 12 requests to toy-model" in capsys.readouterr().out
+    assert "12 rows to ask toy-model about" in capsys.readouterr().out
     with loopback(by_operation) as server:
         assert main([*base, "--url", server.url + "/v1", "--limit", "3"]) == 0
         assert not (tmp_path / "gated" / CONFIG).exists()
@@ -206,8 +243,13 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "10 of 12 rows pass" in said
     assert "gsi-bench show" in said
+    capsys.readouterr()
+    with loopback(lambda body, number: Answer(verdict(body) if number else "broken")) as server:
+        other = [*base[:-1], str(tmp_path / "other"), "--url", server.url + "/v1", "--limit", "1", "--workers", "1"]
+        assert main([*other, "--strict"]) == 0
     with loopback(lambda body, number: Answer("broken", status=404)) as server:
-        assert main([*base[:-1], str(tmp_path / "other"), "--url", server.url + "/v1", "--strict"]) == 1
+        assert main([*base[:-1], str(tmp_path / "third"), "--url", server.url + "/v1"]) == 1
+    assert "got a verdict" in capsys.readouterr().err
     assert main([*base, "--url", "ftp://nowhere"]) == 1
     assert "--url" in capsys.readouterr().err
 
@@ -218,6 +260,11 @@ def test_the_checked_folder_is_not_written_over(folder: Path) -> None:
 
 
 def test_nothing_accepted_is_said_and_nothing_written(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match="accepted none of 12 rows"):
+    with pytest.raises(GateError, match="none of 12 rows pass"):
         run(folder, tmp_path / "gated", lambda body, number: Answer(verdict(body, CAUSES[0])))
     assert not manifest_path(tmp_path / "gated", CONFIG, "test").exists()
+    assert len(read_rejects(tmp_path / "gated", CONFIG, "test")) == 12
+
+
+def test_a_servers_words_cannot_steer_the_terminal() -> None:
+    assert hidden("no\x1b[2J such\nmodel secret", "secret") == "no[2J such model ***"
