@@ -15,8 +15,8 @@ def add(commands: Any) -> None:
         description="Ask a multimodal model about every row (is the edit right, plausible, visible, unambiguous?) and "
         "write the rows that pass into another folder. The others are kept with their cause, to look at with "
         "`gsi-bench show`. Rows without a usable answer pass and are counted. Answers are kept in OUT/.gate: a killed "
-        "run asks only the rest. Candidates that `build --keep-rejects` kept are asked about too, to see whether model "
-        "and rules agree.",
+        "run asks only the rest. Candidates that `build --keep-rejects` kept are asked about too, to see whether "
+        "model and rules agree.",
     )
     gate.add_argument("folder", type=Path, help="a built folder")
     gate.add_argument("--config", help="which config (default: the only one)")
