@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gsi_datasets.spec import DatasetSpec, RoomWorld, SpecError
+from gsi_datasets.spec import DatasetSpec, SpecError
 from gsi_datasets.steps import tools
+from gsi_datasets.worlds.specs import RoomWorld
 
 
 def explain(spec: DatasetSpec, split: str, index: int, out: Path, renderer: str) -> tuple[Path, str]:

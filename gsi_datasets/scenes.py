@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +17,8 @@ from gsi_datasets import checks
 from gsi_datasets.checks import Reason
 from gsi_datasets.scene import Scene
 from gsi_datasets.simulators.base import Simulator, supports
-from gsi_datasets.spec import DatasetSpec, RoomWorld
+from gsi_datasets.spec import DatasetSpec
+from gsi_datasets.worlds.specs import Outside, RoomWorld, Viewed
 
 
 if TYPE_CHECKING:
@@ -76,18 +78,20 @@ def stages(
     if rested is None:
         yield Stage(None, reason)
         return
-    if not isinstance(world, RoomWorld):
+    if not isinstance(world, Viewed):
         yield Stage(rested, None, (index,), {"world": world.kind})
         return
-    from gsi_datasets.worlds.room import lit_where_seen
-
     with clock("views"):
         curation = viewpoints(spec, split, index, rested, rays)
     if len(curation.chosen) < world.views:
         counts = ", ".join(f"{count} {word}" for word, count in curation.rejected.items())
         yield Stage(None, Reason("no-view", f"{len(curation.chosen)} of {world.views} views; {counts}"))
     for number, view in enumerate(curation.chosen):
-        scene = lit_where_seen(replace(rested, name=f"{rested.name}-v{number}", camera=view.camera))
+        scene = replace(rested, name=f"{rested.name}-v{number}", camera=view.camera)
+        if isinstance(world, RoomWorld):
+            from gsi_datasets.worlds.room import lit_where_seen
+
+            scene = lit_where_seen(scene)
         setting = {"world": world.kind, "room": view.kind, "home": rested["room"].asset, "view": number}
         yield Stage(scene, None, (index, number), setting)
 
@@ -97,13 +101,13 @@ def compose(spec: DatasetSpec, split: str, index: int) -> Scene:
     name, world, number = spec.world_of(index)
     full = "-".join(part for part in (spec.name, split, name, f"{number:06d}") if part)
     rng = np.random.default_rng(spec.seed_for(split, index, "world"))
-    if isinstance(world, RoomWorld):
-        from gsi_datasets.worlds import room
-
-        return room.compose(full, world, spec.image_size, rng, held_out=split != "train")
-    from gsi_datasets.worlds import tabletop
-
-    return tabletop.compose(full, world, spec.image_size, rng, held_out=split != "train")
+    held_out = split != "train"
+    composer: Any = import_module(f"gsi_datasets.worlds.{world.kind}")
+    if isinstance(world, Outside):
+        arranged: Scene = composer.compose(full, world, number, spec.image_size, rng, held_out=held_out)
+    else:
+        arranged = composer.compose(full, world, spec.image_size, rng, held_out=held_out)
+    return arranged
 
 
 def viewpoints(spec: DatasetSpec, split: str, index: int, rested: Scene, rays: RayCaster) -> Curation:
@@ -111,7 +115,7 @@ def viewpoints(spec: DatasetSpec, split: str, index: int, rested: Scene, rays: R
     from gsi_datasets.views import curate
 
     _, world, _ = spec.world_of(index)
-    assert isinstance(world, RoomWorld)
+    assert isinstance(world, Viewed)
     rng = np.random.default_rng(spec.seed_for(split, index, "views"))
     return curate(rested, world, world.views, spec.image_size, rng, rays)
 

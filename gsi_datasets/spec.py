@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -22,106 +20,14 @@ from pydantic import (
 from gsi_datasets import __version__
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.schema import ID_PATTERN, OPERATIONS, Operation
+from gsi_datasets.worlds.specs import KINDS, UNKNOWN_KIND, AnyWorld, InFolder, Range, Strict, World, ordered
 
 
 class SpecError(ValueError):
     """A spec that cannot be built; the message names the file, the field and the remedy."""
 
 
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ValueError(f"lower bound {value[0]} is above upper bound {value[1]}")
-    return value
-
-
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-RoomKind = Literal["kitchen", "living room", "bedroom", "study", "bathroom"]
-ROOM_KINDS: tuple[RoomKind, ...] = ("kitchen", "living room", "bedroom", "study", "bathroom")
-
-
-class RoomWorld(_Strict):
-    """Homes: furnished rooms, seen from several viewpoints each.
-
-    Attributes:
-        kind: the world function that composes them.
-        rooms: kinds of the main room, each as often as it is named.
-        connected: how many rooms a home has, least and most; the main one included.
-        objects: how many movable objects the main room has, least and most, chairs and lamps included.
-        assets: ``all``, or ``cc0`` to use nothing that asks for attribution.
-        views: viewpoints of one home; each is a scene of its own.
-        viewpoints: ``dispersed`` as far from each other as can be, or ``random``.
-        eye_height_m: of the camera over the floor.
-        pitch_degrees: how far the camera looks down.
-        fov_degrees: vertical field of view.
-    """
-
-    kind: Literal["room"] = "room"
-    rooms: tuple[RoomKind, ...] = Field(default=ROOM_KINDS, min_length=1)
-    connected: Annotated[tuple[int, int], AfterValidator(_ordered)] = (1, 3)
-    objects: Annotated[tuple[int, int], AfterValidator(_ordered)] = (14, 28)
-    assets: Literal["all", "cc0"] = "all"
-    views: int = Field(default=4, ge=1, le=16)
-    viewpoints: Literal["dispersed", "random"] = "dispersed"
-    eye_height_m: Range = (1.15, 1.7)
-    pitch_degrees: Range = (5, 40)
-    fov_degrees: Range = (48, 68)
-
-    @model_validator(mode="after")
-    def _possible(self) -> RoomWorld:
-        if not 1 <= self.connected[0] <= self.connected[1] <= 4:
-            raise ValueError("connected must lie between 1 and 4 rooms")
-        if not 1 <= self.objects[0] <= self.objects[1] <= 60:
-            raise ValueError("objects must lie between 1 and 60")
-        if not 0.4 <= self.eye_height_m[0] <= self.eye_height_m[1] <= 2.2:
-            raise ValueError("eye_height_m must lie between 0.4 and 2.2")
-        if not -10 <= self.pitch_degrees[0] <= self.pitch_degrees[1] <= 75:
-            raise ValueError("pitch_degrees must lie between -10 and 75")
-        if not 20 <= self.fov_degrees[0] <= self.fov_degrees[1] <= 100:
-            raise ValueError("fov_degrees must lie between 20 and 100")
-        return self
-
-
-class World(_Strict):
-    """Tabletops: things on a table in a room.
-
-    Attributes:
-        kind: the world function that composes them.
-        objects: how many movable objects, least and most.
-        assets: ``all``, or ``cc0`` to use nothing that asks for attribution.
-    """
-
-    kind: Literal["tabletop"] = "tabletop"
-    objects: Annotated[tuple[int, int], AfterValidator(_ordered)] = (5, 12)
-    assets: Literal["all", "cc0"] = "all"
-
-    @model_validator(mode="after")
-    def _countable(self) -> World:
-        if not 1 <= self.objects[0] <= self.objects[1] <= 16:
-            raise ValueError("objects must lie between 1 and 16")
-        return self
-
-
-_UNKNOWN_KIND = "unknown-kind"
-
-
-def _kind(world: object) -> str | None:
-    kind = world.get("kind", "tabletop") if isinstance(world, dict) else getattr(world, "kind", None)
-    return kind if kind in ("tabletop", "room") else None
-
-
-AnyWorld = Annotated[
-    Annotated[World, Tag("tabletop")] | Annotated[RoomWorld, Tag("room")],
-    Discriminator(_kind, custom_error_type=_UNKNOWN_KIND, custom_error_message="Input should be 'tabletop' or 'room'"),
-]
-
-
-class Edits(_Strict):
+class Edits(Strict):
     """How far operations go and how they are worded.
 
     Attributes:
@@ -175,11 +81,12 @@ class Edits(_Strict):
 
 
 CHAINS = "chains"
+_IN_WORDS = {"PC": "camera moves", "OS": "changes of size"}
 Counts = dict[Literal[Operation, "chains"], Annotated[int, Field(ge=0, le=1_000_000)]]
 _PER_OPERATION, _PER_WORLD = "counts-per-operation", "counts-per-world"
 
 
-_BRANCHES = {_PER_OPERATION, _PER_WORLD, "tabletop", "room", "[key]"}
+_BRANCHES = {_PER_OPERATION, _PER_WORLD, *KINDS, "[key]"}
 
 
 def _shape(counts: object) -> str:
@@ -187,7 +94,7 @@ def _shape(counts: object) -> str:
     return _PER_WORLD if nested else _PER_OPERATION
 
 
-class Split(_Strict):
+class Split(Strict):
     """Attributes: counts: accepted triplets wanted per operation, or chains; of each world where there are several."""
 
     counts: Annotated[
@@ -219,7 +126,7 @@ class Split(_Strict):
         return Split(counts=nested or times(self.counts))  # type: ignore[arg-type]
 
 
-class Balance(_Strict):
+class Balance(Strict):
     """Largest shares that the rows of one operation may have in common; 1 asks for nothing.
 
     Attributes:
@@ -233,7 +140,7 @@ class Balance(_Strict):
     extent: float = Field(default=1.0, gt=0, le=1)
 
 
-class Chain(_Strict):
+class Chain(Strict):
     """Rows that belong together: each edit begins where the one before ended.
 
     Attributes:
@@ -243,7 +150,7 @@ class Chain(_Strict):
     """
 
     operations: tuple[Operation, ...] = Field(default=OPERATIONS, min_length=1)
-    steps: Annotated[tuple[int, int], AfterValidator(_ordered)] = (2, 3)
+    steps: Annotated[tuple[int, int], AfterValidator(ordered)] = (2, 3)
     inverse: bool = True
 
     @model_validator(mode="after")
@@ -253,7 +160,7 @@ class Chain(_Strict):
         return self
 
 
-class DatasetSpec(_Strict):
+class DatasetSpec(Strict):
     """A dataset.
 
     Attributes:
@@ -303,14 +210,15 @@ class DatasetSpec(_Strict):
                         f"splits.{name}.counts.{where}: counts of chains belong with `chain`, and only they"
                     )
                 world = self.worlds.get(slot.partition("/")[0], self.world)
-                if slot.endswith("PC") and count and world.kind == "tabletop":
-                    where = slot.replace("/", ".")
+                operation = slot.rpartition("/")[2]
+                if count and operation != CHAINS and operation not in world.operations:
+                    where, without = slot.replace("/", "."), _IN_WORDS[operation]
                     raise ValueError(
-                        f"splits.{name}.counts.{where}: a tabletop world has no camera moves; set it to 0"
+                        f"splits.{name}.counts.{where}: a {world.kind} world has no {without}; set it to 0"
                     )
         return self
 
-    def world_of(self, index: int) -> tuple[str, World | RoomWorld, int]:
+    def world_of(self, index: int) -> tuple[str, AnyWorld, int]:
         """The world of a scene of a split: its name (empty if there is only one), itself, and the scene's number in
         it. Worlds take turns."""
         if not self.worlds:
@@ -327,9 +235,8 @@ class DatasetSpec(_Strict):
     def operations_of(self, index: int, wanted: frozenset[str]) -> list[str]:
         """The operations to try in a scene, given the slots that are still wanted."""
         world = self.world_of(index)[1]
-        able = [name for name in OPERATIONS if name != "PC" or world.kind == "room"]
         asked = self.chain.operations if self.chain else OPERATIONS
-        return [name for name in able if name in asked and self.slot(index, name) in wanted]
+        return [name for name in world.operations if name in asked and self.slot(index, name) in wanted]
 
     def content(self) -> dict[str, Any]:
         """All of it but the splits, JSON-able: what manifests keep and seeds are made from."""
@@ -350,6 +257,9 @@ class DatasetSpec(_Strict):
     def digest(self, split: str, renderer: str) -> str:
         """Hex digest of all that decides the rows of a split; seeds, shards and the cache key on it."""
         content = {"spec": self.content(), "split": split, "renderer": renderer, "package": __version__}
+        worlds = self.worlds or {"": self.world}
+        if files := {name: world.fingerprint() for name, world in worlds.items() if isinstance(world, InFolder)}:
+            content["files"] = files
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def seed_for(self, *parts: str | int) -> int:
@@ -389,6 +299,9 @@ def load_spec(source: str | Path) -> DatasetSpec:
         raise SpecError(f"{path}: is not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise SpecError(f"{path}: must be a mapping of fields (name, splits, ...), not {type(content).__name__}")
+    for world in (content.get("world"), *(content.get("worlds") or {}).values()):
+        if isinstance(world, dict) and isinstance(world.get("folder"), str):
+            world["folder"] = str(path.parent / world["folder"])
     try:
         return DatasetSpec.model_validate(content)
     except ValidationError as error:
@@ -396,7 +309,7 @@ def load_spec(source: str | Path) -> DatasetSpec:
         for item in error.errors():
             # Without pydantic's words for which branch of a choice it took.
             where = ".".join(str(part) for part in item["loc"] if part not in _BRANCHES) or "spec"
-            where += ".kind" if item["type"] == _UNKNOWN_KIND else ""
+            where += ".kind" if item["type"] == UNKNOWN_KIND else ""
             lines.append(f"  {where}: {item['msg'].removeprefix('Value error, ')}")
         raise SpecError("\n".join(lines)) from error
 

@@ -20,8 +20,8 @@ from gsi_datasets.floor import Floor, footprint_rectangle, free_floor, room_at
 from gsi_datasets.geometry import corners, intrinsics_from_fov, look_at
 from gsi_datasets.placing import places, root
 from gsi_datasets.scene import Camera, Scene, SceneObject
-from gsi_datasets.spec import RoomWorld
 from gsi_datasets.steps import SMALLEST_AREA, look
+from gsi_datasets.worlds.specs import Viewed
 
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Curation:
 
 
 def curate(
-    scene: Scene, world: RoomWorld, count: int, image_size: int, rng: np.random.Generator, rays: RayCaster
+    scene: Scene, world: Viewed, count: int, image_size: int, rng: np.random.Generator, rays: RayCaster
 ) -> Curation:
     """Views of a home.
 
@@ -223,7 +223,7 @@ class _Scout:
         scene: Scene,
         plan: HomePlan,
         floor: Floor,
-        world: RoomWorld,
+        world: Viewed,
         image_size: int,
         rng: np.random.Generator,
         rays: RayCaster,

@@ -13,12 +13,12 @@ from gsi_datasets.assets.parametric.homes import HomeRoom, home_bounds, home_pla
 from gsi_datasets.geometry import intrinsics_from_fov, look_at
 from gsi_datasets.placing import places
 from gsi_datasets.scene import Camera, Scene, SceneObject
-from gsi_datasets.spec import RoomWorld
 from gsi_datasets.worlds.belongings import Household
 from gsi_datasets.worlds.catalogue import Catalogue
 from gsi_datasets.worlds.furnishing import Room
 from gsi_datasets.worlds.lighting import home_lighting
 from gsi_datasets.worlds.recipes import RECIPES
+from gsi_datasets.worlds.specs import RoomWorld
 
 
 # Homes of training splits have smaller seeds than this, all others larger ones: they never share a room.

@@ -17,9 +17,9 @@ from gsi_datasets.assets.asset import AssetInfo, Receptacle
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.geometry import corners, overlap_xy, rotation_z
 from gsi_datasets.scene import Scene, SceneObject
-from gsi_datasets.spec import World
 from gsi_datasets.worlds.backdrop import backdrop
 from gsi_datasets.worlds.lighting import lighting
+from gsi_datasets.worlds.specs import World
 from gsi_datasets.worlds.view import frame_objects
 
 

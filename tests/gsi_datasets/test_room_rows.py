@@ -15,8 +15,9 @@ from gsi_datasets.geometry import invert_rigid
 from gsi_datasets.images import decode_png
 from gsi_datasets.record import SceneResult
 from gsi_datasets.schema import OPERATIONS, Triplet
-from gsi_datasets.spec import DatasetSpec, RoomWorld, load_spec
+from gsi_datasets.spec import DatasetSpec, load_spec
 from gsi_datasets.worlds import room, tabletop
+from gsi_datasets.worlds.specs import RoomWorld
 from tests.painter import painting_tools
 
 

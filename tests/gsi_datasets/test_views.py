@@ -16,8 +16,8 @@ from gsi_datasets.gallery.floorplan import draw_plan
 from gsi_datasets.geometry import camera_axes, intrinsics_from_fov, look_at, points_in_box, rotation_z
 from gsi_datasets.renderers.rays import RayCaster
 from gsi_datasets.scene import Camera, Scene, SceneObject
-from gsi_datasets.spec import RoomWorld
 from gsi_datasets.views import DIFFERENT, FEWEST, Curation, apart, curate
+from gsi_datasets.worlds.specs import RoomWorld
 
 
 HOME = "param/home_kitchen/3"

@@ -17,9 +17,9 @@ from gsi_datasets.placing import Place, place_of, places
 from gsi_datasets.scene import Box, Scene, SceneObject
 from gsi_datasets.scenes import bring_to_rest
 from gsi_datasets.simulators.mujoco import MujocoSimulator
-from gsi_datasets.spec import ROOM_KINDS, RoomWorld
 from gsi_datasets.worlds import customs
 from gsi_datasets.worlds.room import HELD_OUT, compose, draw_home, lit_where_seen
+from gsi_datasets.worlds.specs import ROOM_KINDS, RoomWorld
 
 
 # A home takes a second to furnish: one of each kind, and more where there is time.
