@@ -78,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=Path, default=Path("out"), help="repository folder (default: %(default)s)")
     build.add_argument("--scale", type=float, default=1.0, help="multiply the spec's counts (default: %(default)s)")
     build.add_argument("--seed", type=int, help="instead of the spec's seed")
+    build.add_argument(
+        "--world",
+        choices=("tabletop", "room", "mesatask", "molmospaces", "thor", "folder"),
+        help="take scenes of this kind instead of the spec's",
+    )
+    build.add_argument("--scenes", type=Path, help="folder of such scenes (mesatask, molmospaces, folder)")
     build.add_argument("--keep-rejects", action="store_true", help="write rejected candidates out to look at")
     build.add_argument(
         "--explain",
@@ -172,6 +178,10 @@ def _build(options: argparse.Namespace) -> int:
         spec = spec.model_copy(update={"seed": options.seed})
     if options.scale <= 0:
         raise SpecError("--scale: must be positive")
+    if options.world:
+        spec = spec.in_world(options.world, options.scenes)
+    elif options.scenes:
+        raise SpecError("--scenes: say of which kind they are: --world mesatask, molmospaces or folder")
     if options.split not in spec.splits:
         raise SpecError(f"{options.spec}: no split '{options.split}'; it has {sorted(spec.splits)}")
     if options.explain is not None:

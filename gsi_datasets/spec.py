@@ -20,7 +20,7 @@ from pydantic import (
 from gsi_datasets import __version__
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.schema import ID_PATTERN, OPERATIONS, Operation
-from gsi_datasets.worlds.specs import KINDS, UNKNOWN_KIND, AnyWorld, InFolder, Range, Strict, World, ordered
+from gsi_datasets.worlds.specs import UNKNOWN_KIND, WORLDS, AnyWorld, InFolder, Range, Strict, Viewed, World, ordered
 
 
 class SpecError(ValueError):
@@ -86,7 +86,7 @@ Counts = dict[Literal[Operation, "chains"], Annotated[int, Field(ge=0, le=1_000_
 _PER_OPERATION, _PER_WORLD = "counts-per-operation", "counts-per-world"
 
 
-_BRANCHES = {_PER_OPERATION, _PER_WORLD, *KINDS, "[key]"}
+_BRANCHES = {_PER_OPERATION, _PER_WORLD, *WORLDS, "[key]"}
 
 
 def _shape(counts: object) -> str:
@@ -272,6 +272,34 @@ class DatasetSpec(Strict):
         text = json.dumps([content, *parts], sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
+    def in_world(self, kind: str, folder: Path | None = None) -> DatasetSpec:
+        """The same spec with scenes of another kind, which its name then tells.
+
+        Args:
+            kind: one of `worlds.specs.WORLDS`.
+            folder: where the scenes lie, for kinds that have a folder.
+
+        Raises:
+            SpecError: the spec asks for what such scenes do not have.
+        """
+        if self.worlds:
+            raise SpecError(f"worlds: {self.name} has several; only a single `world` can be exchanged")
+        fields = WORLDS[kind].model_fields
+        world: dict[str, Any] = {"kind": kind}
+        # How views are taken is kept; what stands in the scenes is as they have it.
+        for name, value in self.world.model_dump().items():
+            if name in Viewed.model_fields and name in fields and name != "objects":
+                world[name] = value
+        if folder is not None:
+            if "folder" not in fields:
+                raise SpecError(f"--scenes: scenes of the kind '{kind}' lie in no folder")
+            world["folder"] = str(folder)
+        content = self.model_dump(exclude={"worlds"}) | {"name": f"{self.name}_{kind}", "world": world}
+        try:
+            return DatasetSpec.model_validate(content)
+        except ValidationError as error:
+            raise SpecError(_to_mend(f"{self.name} with --world {kind}", error)) from error
+
     def scaled(self, factor: float) -> DatasetSpec:
         """The same spec with every count multiplied (rounded up)."""
         return self.model_copy(update={"splits": {name: split.scaled(factor) for name, split in self.splits.items()}})
@@ -305,13 +333,18 @@ def load_spec(source: str | Path) -> DatasetSpec:
     try:
         return DatasetSpec.model_validate(content)
     except ValidationError as error:
-        lines = [f"{path}: {len(error.errors())} field(s) to mend"]
-        for item in error.errors():
-            # Without pydantic's words for which branch of a choice it took.
-            where = ".".join(str(part) for part in item["loc"] if part not in _BRANCHES) or "spec"
-            where += ".kind" if item["type"] == UNKNOWN_KIND else ""
-            lines.append(f"  {where}: {item['msg'].removeprefix('Value error, ')}")
-        raise SpecError("\n".join(lines)) from error
+        raise SpecError(_to_mend(str(path), error)) from error
+
+
+def _to_mend(source: str, error: ValidationError) -> str:
+    """What is wrong with which fields, a line each."""
+    lines = [f"{source}: {len(error.errors())} field(s) to mend"]
+    for item in error.errors():
+        # Without pydantic's words for which branch of a choice it took.
+        where = ".".join(str(part) for part in item["loc"] if part not in _BRANCHES) or "spec"
+        where += ".kind" if item["type"] == UNKNOWN_KIND else ""
+        lines.append(f"  {where}: {item['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
 
 
 def shipped_specs() -> dict[str, Path]:

@@ -1,11 +1,13 @@
 """Objects to build scenes from: a pack of converted models and families of generated ones, behind one door.
 
 `get` returns an asset by id, `info` what is known of it; ``pack/<slug>`` names a converted model and
-``param/<family>/<seed>`` a generated one.
+``param/<family>/<seed>`` a generated one. Assets of worlds that others have made are mounted by their source's name:
+``mesatask/<uid>``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from gsi_datasets.assets.asset import Asset, AssetInfo, Material, MeshPart, Receptacle
@@ -22,8 +24,24 @@ __all__ = [
     "families",
     "get",
     "info",
+    "mount",
     "tabletop_ids",
 ]
+
+
+_MOUNTED: dict[str, Callable[[str], Asset]] = {}
+
+
+def mount(source: str, loader: Callable[[str], Asset]) -> None:
+    """Make assets of a source known to this process.
+
+    Args:
+        source: first part of their ids, up to the slash.
+        loader: gives the asset of an id, the source included; raises `AssetError` where there is none.
+    """
+    if _MOUNTED.get(source) is not loader:
+        _MOUNTED[source] = loader
+        get.cache_clear()
 
 
 @lru_cache(maxsize=256)
@@ -31,7 +49,7 @@ def get(asset_id: str) -> Asset:
     """The asset with its geometry; kept in memory while recently used, so treat it as read-only.
 
     Args:
-        asset_id: ``pack/<slug>`` or ``param/<family>/<seed>``.
+        asset_id: ``pack/<slug>``, ``param/<family>/<seed>`` or that of a mounted source.
 
     Raises:
         AssetError: no asset has this id.
@@ -46,6 +64,8 @@ def get(asset_id: str) -> Asset:
         from gsi_datasets.assets import parametric
 
         return parametric.make(family, int(seed))
+    if source in _MOUNTED:
+        return _MOUNTED[source](asset_id)
     raise AssetError(
         f"no asset {asset_id!r}: ids look like 'pack/<slug>' or 'param/<family>/<seed>', e.g. param/mug/7"
     )
@@ -55,7 +75,7 @@ def info(asset_id: str) -> AssetInfo:
     """What is known of an asset; does not read the mesh of a packed one.
 
     Args:
-        asset_id: ``pack/<slug>`` or ``param/<family>/<seed>``.
+        asset_id: ``pack/<slug>``, ``param/<family>/<seed>`` or that of a mounted source.
 
     Raises:
         AssetError: no asset has this id.

@@ -242,12 +242,19 @@ class ThorWorld(Outside, Viewed):
 
 
 UNKNOWN_KIND = "unknown-kind"
-KINDS = ("tabletop", "room", "mesatask", "molmospaces", "thor", "folder")
+WORLDS: dict[str, type[Counted]] = {
+    "tabletop": World,
+    "room": RoomWorld,
+    "mesatask": MesaTaskWorld,
+    "molmospaces": MolmoWorld,
+    "thor": ThorWorld,
+    "folder": FolderWorld,
+}
 
 
 def _kind(world: object) -> str | None:
     kind = world.get("kind", "tabletop") if isinstance(world, dict) else getattr(world, "kind", None)
-    return kind if kind in KINDS else None
+    return kind if kind in WORLDS else None
 
 
 AnyWorld = Annotated[
@@ -258,6 +265,6 @@ AnyWorld = Annotated[
     | Annotated[ThorWorld, Tag("thor")]
     | Annotated[FolderWorld, Tag("folder")],
     Discriminator(
-        _kind, custom_error_type=UNKNOWN_KIND, custom_error_message=f"Input should be one of {', '.join(KINDS)}"
+        _kind, custom_error_type=UNKNOWN_KIND, custom_error_message=f"Input should be one of {', '.join(WORLDS)}"
     ),
 ]
