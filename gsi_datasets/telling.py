@@ -29,6 +29,9 @@ PRIOR, PRIOR_SHARE = 0.35, 0.15
 SHIFTS = 0.006 * np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
 # By how much the true turn must win. Below, an observer who looks at the pictures alone mistakes turns.
 ENOUGH = 0.22
+# Where the views have little in common the turn fits about as badly as the prior; it must then be told from turns that
+# are nearly the same, or nobody can say by how many degrees a picture frame was turned that shows its back.
+LITTLE_IN_COMMON, NEARLY, SHARP = 0.33, np.radians(4), 0.04
 OTHER_TURNS = tuple(np.radians(np.arange(30, 331, 15)))
 
 
@@ -96,7 +99,8 @@ def turn_margin(scene_before: Scene, scene_after: Scene, name: str, before: Laye
         before: what is seen of the source.
         after: what is seen of the target.
 
-    Turns that the object's declared symmetry makes equal are left out.
+    Turns that the object's declared symmetry makes equal are left out. -1 also stands for a turn that cannot be told
+    from one of a few degrees more or less.
     """
     from gsi_datasets import assets
 
@@ -120,4 +124,7 @@ def turn_margin(scene_before: Scene, scene_after: Scene, name: str, before: Laye
     if not others:
         # A pumpkin of ten ribs: any turn is near one that looks the same.
         return -1.0
-    return min(misfit(angle, shift) for angle in others for shift in SHIFTS) - misfit(0.0, np.zeros(3))
+    fit = misfit(0.0, np.zeros(3))
+    if fit > LITTLE_IN_COMMON and min(misfit(angle, np.zeros(3)) for angle in (-NEARLY, NEARLY)) - fit < SHARP:
+        return -1.0
+    return min(misfit(angle, shift) for angle in others for shift in SHIFTS) - fit

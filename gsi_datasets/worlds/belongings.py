@@ -44,7 +44,7 @@ class _Spot:
     @property
     def most(self) -> int:
         """How many things may stand there."""
-        return round(2 + PER_SQUARE_METRE * self.area)
+        return min(round(2 + PER_SQUARE_METRE * self.area), customs.FEW.get(self.place.owner.category, 99))
 
 
 @dataclass(eq=False)

@@ -88,6 +88,8 @@ MOST = {"book": 6, "towel": 4, "box": 4, "plate": 4, "glass": 4, "mug": 4, "pict
 MOST |= {"apple": 3, "orange": 3, "can": 4, "jar": 4, "candle": 3, "bowl": 3, "vase": 3, "cup": 4, "notebook": 3}
 MOST |= {"toy block": 4, "toy car": 2, "lamp": 2, "speaker": 2, "pair of shoes": 3, "basket": 2, "lemon": 2, "tray": 2}
 MOST |= {"soap dispenser": 2, "storage bin": 2, "cushion": 4, "crate": 2}
+# People keep little on these, large as they are.
+FEW = {"bed": 5, "sofa": 3}
 # High or seldom used things stand at the back of what stands at a wall, and in the middle of tables.
 AT_THE_BACK = _words(
     "lamp plant vase flower_vase picture_frame clock speaker toaster kettle coffee_maker blender knife_block "

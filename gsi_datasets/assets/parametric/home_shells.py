@@ -26,6 +26,7 @@ from gsi_datasets.assets.parametric.rooms import (
     on_wall,
     panel,
     picture_frames,
+    rug,
     strips,
 )
 from gsi_datasets.assets.parametric.surfaces import Surface
@@ -45,6 +46,10 @@ CEILING = Material((0.9, 0.9, 0.89), roughness=0.9, emission=0.28)
 OPAL = Material((0.98, 0.97, 0.94), roughness=0.4, emission=0.8)
 SWITCH = Material((0.93, 0.93, 0.91), roughness=0.4)
 DRY = (surfaces.planks, surfaces.parquet, surfaces.carpet)
+# Rooms of these kinds have a rug so often, unless the whole floor is carpet.
+RUGS = {"living room": 0.9, "bedroom": 0.7, "study": 0.6}
+# A rug gives way: what stands on it stands on the floor, and its pile shows only this much above that, metres.
+PILE = 0.004
 ACCENTS = (surfaces.accent_plaster, surfaces.wallpaper, surfaces.brick, surfaces.planks)
 
 
@@ -73,10 +78,11 @@ def home(asset_id: str, rng: Rng) -> Asset:
     """A home of `home_plan`'s shape; the origin is the middle of the main room's floor."""
     plan = home_plan(asset_id)
     shade = float(rng.uniform(0.84, 0.9))
+    laid = int(rng.choice(len(DRY), p=[0.55, 0.25, 0.2]))
     style = _Style(
         Material((shade, shade, shade - 0.01), roughness=0.6),
         surfaces.plaster(rng),
-        DRY[int(rng.choice(len(DRY), p=[0.55, 0.25, 0.2]))](rng),
+        DRY[laid](rng),
         (surfaces.floor_tiles, surfaces.terrazzo, surfaces.marble)[int(rng.choice(3, p=[0.7, 0.15, 0.15]))](rng),
         bool(rng.random() < 0.3),
         "round" if rng.random() < 0.7 else "square",
@@ -88,6 +94,11 @@ def home(asset_id: str, rng: Rng) -> Asset:
         x, y = room.middle
         parts += [(mesh.moved(x, y), material) for mesh, material in _room(room, style, rng)]
         hulls += [points + np.array([x, y, 0.0]) for points in _hulls(room.plan)]
+    for room in plan.rooms:
+        if rng.random() < RUGS.get(room.kind, 0.0) and DRY[laid] is not surfaces.carpet:
+            mesh, material = rug(rng, *room.plan.size[:2])
+            x, y = room.middle
+            parts.append((mesh.moved(x, y, PILE - mesh.vertices[:, 2].max()), material))
     low, high = home_bounds(asset_id)
     width, depth, height = (float(length) for length in high - low)
     places = [

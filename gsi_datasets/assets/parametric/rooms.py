@@ -130,7 +130,7 @@ def room(asset_id: str, rng: Rng) -> Asset:
     parts += curtains_and_windows(plan, rng, trim)
     parts += picture_frames(plan, rng)
     if rng.random() < 0.3:
-        parts.append(_rug(rng, width, depth))
+        parts.append(rug(rng, width, depth))
     parts.append((merge(*trim), white))
 
     hulls = [box_hull((-width / 2, -depth / 2, -SLAB), (width / 2, depth / 2, 0))]
@@ -205,7 +205,7 @@ def picture_frames(plan: RoomPlan, rng: Rng) -> list[Part]:
     return [*parts, (merge(*frames), Material(tone, roughness=0.45))] if frames else parts
 
 
-def _rug(rng: Rng, width: float, depth: float) -> Part:
+def rug(rng: Rng, width: float, depth: float) -> Part:
     """A rug about the middle of the floor."""
     x, y = min(rng.uniform(1.7, 2.5), width - 1.0), min(rng.uniform(1.3, 2.0), depth - 1.0)
     if rng.random() < 0.5:
