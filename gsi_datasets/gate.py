@@ -32,7 +32,7 @@ from gsi_datasets.staging import clear, staging_folder
 from gsi_datasets.storage import Manifest, StorageError, assemble, manifest_path, read_manifest
 
 
-PROMPT = "gsi-bench-gate-1"
+PROMPT = "gsi-bench-gate-2"
 """Version of everything in this file that the model sees; part of the key of a kept answer."""
 CAUSES = ("clipping", "implausible", "occluded", "ambiguous", "wrong edit")
 GIVE_UP = 16
@@ -93,7 +93,10 @@ class Verdict(asking.Reply):
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """The question about one row; pictures are (H, W, 3) RGB, crops None where there is no single object."""
+    """The question about one row; pictures are (H, W, 3) RGB, crops None where there is no single object.
+
+    `gone`: the object cannot be seen afterwards, and the crop shows where it was.
+    """
 
     id: str
     operation: str
@@ -102,6 +105,7 @@ class Check:
     target: Picture
     source_crop: Picture | None = None
     target_crop: Picture | None = None
+    gone: bool = False
 
     def key(self, model: str) -> str:
         """See `asking.Question`."""
@@ -121,7 +125,8 @@ class Check:
         if self.source_crop is not None:
             parts += [said("Picture 3, the object before, enlarged:"), shown(self.source_crop)]
         if self.target_crop is not None:
-            parts += [said("Picture 4, the object after, enlarged:"), shown(self.target_crop)]
+            what = "the place where the object was, after" if self.gone else "the object after"
+            parts += [said(f"Picture 4, {what}, enlarged:"), shown(self.target_crop)]
         form = (
             f'"nonce": "{nonce}" (exactly this), "reason": one short sentence, "verdict": "accept" or "reject", '
             f'"cause": one of {", ".join(("none", *CAUSES))}.'
@@ -265,15 +270,16 @@ def check_of(row: Triplet) -> Check:
     """The question about a row."""
     source, target = decode_png(row.source_image), decode_png(row.target_image)
     crops: list[Picture | None] = [None, None]
+    gone = False
     if row.target_ids:
         masks = [np.isin(decode_png(ids), row.target_ids) for ids in (row.source_instances, row.target_instances)]
         boxes = [_box(mask) for mask in masks]
-        # What was removed has no place of its own: where it stood is looked at.
+        gone = boxes[1] is None
         boxes[1] = boxes[1] or boxes[0]
         crops = [
             None if box is None else crop(picture, box) for picture, box in zip((source, target), boxes, strict=True)
         ]
-    return Check(row.id, row.operation, row.instruction, source, target, *crops)
+    return Check(row.id, row.operation, row.instruction, source, target, *crops, gone=gone)
 
 
 def _check_of_rejection(number: int, item: Rejection) -> Check:

@@ -21,6 +21,7 @@ from gsi_datasets.record import SceneResult
 from gsi_datasets.spec import DatasetSpec
 from gsi_datasets.staging import write_scene
 from gsi_datasets.storage import StorageError
+from gsi_datasets.worlds.specs import WorldError
 
 
 MakeScene = Callable[[DatasetSpec, str, int, str, frozenset[str]], SceneResult]
@@ -101,7 +102,7 @@ class Workers:
 
         Raises:
             StorageError: if a worker could not stage its scene.
-            BuildError: if processes die before they can start to work.
+            BuildError: if there is something that no scene can do without, or processes die before they can start.
         """
         handles: list[Any] = [worker.pipe for worker in self._alive]
         handles += [worker.process.sentinel for worker in self._alive]
@@ -127,6 +128,8 @@ class Workers:
             return []
         if kind == "storage":
             raise StorageError(detail)
+        if kind == "world":
+            raise BuildError(detail)
         assert worker.task is not None
         index, worker.task, worker.deadline = worker.task[0], None, float("inf")
         return [Outcome(index, "" if kind == "done" else kind, detail)]
@@ -197,6 +200,8 @@ def _work(job: Job, pipe: Connection) -> None:
             write_scene(job.folder, job.make_scene(job.spec, job.split, index, job.renderer, wanted), wanted)
         except StorageError as error:
             pipe.send(("storage", str(error)))
+        except WorldError as error:
+            pipe.send(("world", str(error)))
         except Exception as error:
             pipe.send(("error", _last_words(error)))
         else:

@@ -14,7 +14,15 @@ from gsi_datasets.schema import OPERATIONS
 
 
 class WorldError(ValueError):
-    """Scenes that cannot be had; the message names the file or field and the remedy."""
+    """Something that no scene of a world can do without is missing: a folder, a package, a player.
+
+    The message names it and the remedy; a build ends with it. (One broken scene of many is a `SceneError`: that scene
+    is left out.)
+    """
+
+
+class SceneError(ValueError):
+    """One scene that cannot be read; the message names the file, the field and the remedy."""
 
 
 def ordered(value: tuple[float, float]) -> tuple[float, float]:

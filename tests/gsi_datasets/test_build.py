@@ -28,6 +28,7 @@ from gsi_datasets.schema import Operation
 from gsi_datasets.spec import DatasetSpec, Split
 from gsi_datasets.staging import scene_path
 from gsi_datasets.storage import StorageError, damaged, file_digest, manifests
+from gsi_datasets.worlds.specs import WorldError
 from tests.factories import fake_scene_result
 
 
@@ -81,6 +82,10 @@ def make_or_hang(spec: DatasetSpec, split: str, index: int, renderer: str, wante
 
 def always_raise(spec: DatasetSpec, split: str, index: int, renderer: str, wanted: frozenset[str]) -> SceneResult:
     raise RuntimeError(f"the lamp of scene {index} is broken")
+
+
+def miss_a_folder(spec: DatasetSpec, split: str, index: int, renderer: str, wanted: frozenset[str]) -> SceneResult:
+    raise WorldError("world.folder: there is none; give one")
 
 
 def without_removal(spec: DatasetSpec, split: str, index: int, renderer: str, wanted: frozenset[str]) -> SceneResult:
@@ -312,6 +317,11 @@ def test_exception_costs_its_scene(tmp_path: Path) -> None:
     assert pictures
     assert all((tmp_path / "gsi_fake/rejects/test" / name).read_bytes()[:4] == b"\x89PNG" for name in pictures)
     assert len(manifests(tmp_path)) == 1
+
+
+def test_what_no_scene_can_do_without_ends_the_build_at_once(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"^world.folder: there is none; give one$"):
+        run(tmp_path, make_scene=miss_a_folder)
 
 
 def test_only_errors_stop_the_build(tmp_path: Path) -> None:
