@@ -42,7 +42,7 @@ PACKAGES = {
 
 
 def examine(out: Path = Path()) -> list[Finding]:
-    """Look at Python, packages, assets, renderers and disk. Renderers are tried in processes of their own."""
+    """Look at Python, packages, assets, sources of scenes, renderers and disk. Renderers are tried in processes of their own."""
     findings = [
         Finding("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("cores", True, str(os.cpu_count())),
@@ -50,6 +50,9 @@ def examine(out: Path = Path()) -> list[Finding]:
     ]
     findings += [_package(name, *where) for name, where in PACKAGES.items()]
     findings.append(_assets())
+    from gsi_datasets.doctor_worlds import sources
+
+    findings += sources()
     if importlib.util.find_spec("mujoco") is None:
         return findings
     from gsi_datasets import renderers
