@@ -42,7 +42,7 @@ PACKAGES = {
 
 
 def examine(out: Path = Path()) -> list[Finding]:
-    """Look at Python, packages, assets, sources of scenes, renderers and disk. Renderers are tried in processes of their own."""
+    """Look at Python, packages, assets, sources of scenes, renderers (in processes of their own) and disk."""
     findings = [
         Finding("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         Finding("cores", True, str(os.cpu_count())),
