@@ -1,0 +1,56 @@
+"""A stand-in for the Unity player of AI2-THOR, for tests without Unity, display, graphics card or network.
+
+    executable = thor.install(tmp_path, faults="crash@17,refuse@30")
+    controller = Controller(**thor.arguments(executable), scene="FloorPlan1", renderInstanceSegmentation=True)
+
+The stand-in plays scenes recorded from Unity (`scenes.names()`) and ProcTHOR houses. What Unity reports of a thing is
+as recorded; what it looks like is its box. `faults.KINDS` lists what it can be told to do wrong.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.thor.faults import history, parse
+
+
+__all__ = ["arguments", "history", "home", "install"]
+
+
+def install(folder: Path, faults: str = "") -> Path:
+    """Write an executable that starts the player.
+
+    Args:
+        folder: where it goes, with the count of actions (`history(folder)`): all players of a folder, restarted ones
+            too, count together. No space may be in its path, since ai2thor splits the command at spaces.
+        faults: the plan, as in `tests.thor.faults`.
+    """
+    parse(faults)
+    root = Path(__file__).parents[2]
+    path = folder / "player"
+    words = [sys.executable, "-m", "tests.thor.player", "--folder", str(folder), "--faults", faults]
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def arguments(executable: Path) -> dict[str, Any]:
+    """Arguments of `Controller` that look for no build, no display and no network, and wait seconds, not minutes."""
+    # The display is put into the player's environment and never opened.
+    return {
+        "local_executable_path": str(executable),
+        "x_display": ":0",
+        "server_timeout": 20.0,
+        "server_start_timeout": 60.0,
+    }
+
+
+def home(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Keep `~/.ai2thor` (logs, locks) in a folder, and ai2thor from asking for a graphics card."""
+    patch.setenv("HOME", str(folder))
+    patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
