@@ -21,7 +21,7 @@ class SettingActions:
 
     def reset(self, sceneName: str) -> None:
         self._state.settings = {}
-        self._state.enter(World("Procedural") if sceneName == "Procedural" else load(sceneName))
+        self._state.enter(World.empty("Procedural") if sceneName == "Procedural" else load(sceneName))
 
     def initialize(self, renderInstanceSegmentation: bool = False, **parameters: Any) -> dict[str, float]:
         self._state.settings = {**parameters, "renderInstanceSegmentation": renderInstanceSegmentation}

@@ -81,6 +81,9 @@ def _solid(record: Record, loose: Sequence[Record]) -> list[Array]:
     levels = sorted(_bottom(item) for item in own or held)
     # What something else holds sticks out of this box, so that the two tops do not coincide.
     surface = _busiest(levels) - (0 if own else 0.005)
+    if surface < corners[:, 1].min() - _LEVEL:
+        # A towel hangs from its holder.
+        return [corners]
     parts = [_cut(corners, surface)]
     for item in own or held:
         if _bottom(item) > surface + _LEVEL and not _stacked(item, own or held):

@@ -156,6 +156,13 @@ class World:
     pairs: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
+    def empty(cls, name: str) -> World:
+        """A bare room, as it is before a house is built."""
+        world = cls(name)
+        world.walls = room(world.low, world.high)
+        return world
+
+    @classmethod
     def recorded(cls, name: str, scene: dict[str, Any]) -> World:
         """The world of a recorded scene."""
         records = scene["objects"]
