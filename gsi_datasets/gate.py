@@ -279,7 +279,7 @@ def check_of(row: Triplet) -> Check:
         crops = [
             None if box is None else crop(picture, box) for picture, box in zip((source, target), boxes, strict=True)
         ]
-    return Check(row.id, row.operation, row.instruction, source, target, *crops, gone=gone)
+    return Check(row.id, row.operation, row.instruction, source, target, crops[0], crops[1], gone)
 
 
 def _check_of_rejection(number: int, item: Rejection) -> Check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gsi_datasets.assets.vocabulary import CATEGORIES
+from gsi_datasets.assets.vocabulary import noun
 
 
 UNITS = {
@@ -247,9 +247,7 @@ def word(
     if "surface" in parameters:
         surface = parameters["surface"]
         slots[0]["surface"] = surface
-        slots[1]["surface"] = (
-            "地板" if surface == "floor" else "桌子" if surface == "table" else CATEGORIES[surface].zh
-        )
+        slots[1]["surface"] = "地板" if surface == "floor" else "桌子" if surface == "table" else noun(surface).zh
     if "distance" in parameters:
         for slot, text in zip(slots, length(parameters["distance"], parameters["unit"]), strict=True):
             slot["distance"] = text

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets import assets
-from gsi_datasets.assets.vocabulary import CATEGORIES
+from gsi_datasets.assets.vocabulary import noun
 from gsi_datasets.scene import Scene, SceneObject
 
 
@@ -119,7 +119,11 @@ def resolve(expression: Expression, objects: Iterable[Described], extrinsics: ND
     fits = [
         item
         for item in objects
-        if (item.movable if expression.category is None else _group(item.category) == _group(expression.category))
+        if (
+            item.movable
+            if expression.category is None
+            else noun(item.category).group == noun(expression.category).group
+        )
         and (expression.caption is None or item.caption == expression.caption)
     ]
     if expression.criterion is None or not fits:
@@ -191,30 +195,25 @@ def spatial_expressions(scene: Scene, name: str, objects: Sequence[Described] | 
     return [item for item in options if resolve(item, objects, scene.camera.extrinsics) == [name]]
 
 
-def _group(category: str) -> str:
-    known = CATEGORIES.get(category)
-    return known.group if known else category
-
-
 def _stands_out_by_look(scene: Scene, target: SceneObject, objects: Iterable[Described]) -> bool:
     """Whether its caption differs visibly (by colour) from every other thing it could be taken for."""
     color = assets.info(target.asset).color
     others = [
         scene[item.name]
         for item in objects
-        if _group(item.category) == _group(target.category) and item.name != target.name
+        if noun(item.category).group == noun(target.category).group and item.name != target.name
     ]
     return bool(color) and all(assets.info(item.asset).color not in ("", color) for item in others)
 
 
 def english(expression: Expression) -> str:
     """The noun phrase, e.g. ``the leftmost mug``."""
-    noun = expression.caption or expression.category or "object"
-    return ENGLISH[expression.criterion].format(noun=noun) if expression.criterion else f"the {noun}"
+    words = expression.caption or expression.category or "object"
+    return ENGLISH[expression.criterion].format(noun=words) if expression.criterion else f"the {words}"
 
 
 def chinese(expression: Expression, caption_zh: str) -> str:
     """The Chinese noun phrase; `caption_zh` is used where the English one uses the caption."""
-    category_zh = CATEGORIES[expression.category].zh if expression.category else "物体"
-    noun = caption_zh if expression.caption else category_zh
-    return CHINESE[expression.criterion].format(noun=noun) if expression.criterion else noun
+    category_zh = noun(expression.category).zh if expression.category else "物体"
+    words = caption_zh if expression.caption else category_zh
+    return CHINESE[expression.criterion].format(noun=words) if expression.criterion else words

@@ -5,7 +5,7 @@ A tabletop is one scene. A home is seen from several viewpoints, each of which i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -121,7 +121,10 @@ def viewpoints(spec: DatasetSpec, split: str, index: int, rested: Scene, rays: R
 
 
 def bring_to_rest(scene: Scene, simulator: Simulator, fewest: int) -> tuple[Scene | None, Reason | None]:
-    """Let physics have the last word; what falls over or off is taken away, and the rest settles again."""
+    """Let physics have the last word; what falls over or off is taken away, and the rest settles again.
+
+    What does not say what it rests on (scenes that others have made) rests on what physics finds below it.
+    """
     for _ in range(4):
         if len(scene.movable) < fewest:
             return None, Reason("sparse", f"only {len(scene.movable)} objects found a place and stay there")
@@ -132,12 +135,21 @@ def bring_to_rest(scene: Scene, simulator: Simulator, fewest: int) -> tuple[Scen
             for item in settled.scene.movable
             if checks.deviation(scene[item.name], item).position > FELL_METRES
             or checks.deviation(scene[item.name], item).angle > FELL_RADIANS
-            or carried.get(item.name) != item.support
+            or carried.get(item.name) is None
+            or item.support not in (None, carried[item.name])
             or item.name in settled.restless
         ]
         if not fallen and settled.rested:
-            return settled.scene, None
+            return _carried(settled.scene, carried), None
         scene = scene.without(*fallen)
-        while orphans := [item.name for item in scene.movable if item.support not in scene]:
+        while orphans := [
+            item.name for item in scene.movable if item.support is not None and item.support not in scene
+        ]:
             scene = scene.without(*orphans)
     return None, Reason("unstable", "the scene does not come to rest")
+
+
+def _carried(scene: Scene, carriers: Mapping[str, str | None]) -> Scene:
+    return scene.with_objects(
+        replace(item, support=carriers[item.name]) for item in scene.movable if item.support is None
+    )

@@ -237,3 +237,8 @@ television stand | 电视柜 | cabinet
 wall cabinet | 吊柜 | cabinet
 room | 房间 | room
 """)
+
+
+def noun(name: str) -> Category:
+    """The words for a category; one that is not in the table keeps its English noun in Chinese sentences too."""
+    return CATEGORIES.get(name) or Category(name, name, name)
