@@ -20,12 +20,7 @@ NEAR, FAR = 0.1, 20.0
 
 # Outward quads of a box in the order of `boxes.ORIENTED`: -y, +y, +z, -z, +x, -x.
 _FACES = np.array([[0, 1, 2, 3], [4, 7, 6, 5], [0, 4, 5, 1], [3, 2, 6, 7], [0, 3, 7, 4], [1, 5, 6, 2]])
-_STRUCTURE = {
-    "Floor": (0.72, 0.6, 0.47),
-    "Ceiling": (0.95, 0.95, 0.95),
-    "Wall": (0.86, 0.84, 0.78),
-    "wall": (0.86, 0.84, 0.78),
-}
+_STRUCTURE = {"Floor": (0.72, 0.6, 0.47), "Ceiling": (0.95, 0.95, 0.95), "Wall": (0.86, 0.84, 0.78)}
 _LIGHT = np.array([0.35, 0.8, 0.48])
 
 
@@ -71,17 +66,19 @@ class Picture:
         rgb: (H, W, 3) uint8.
         depth: (H, W) float32 metres along the optical axis, at most FAR.
         owner: (H, W) index into `names`, -1 for nothing.
-        names: ids of things and names of walls.
+        names: ids of things and of walls.
+        kinds: type of each, the class it is drawn as.
     """
 
     rgb: NDArray[np.uint8]
     depth: NDArray[np.float32]
     owner: NDArray[np.int64]
     names: list[str]
+    kinds: list[str]
 
     def colours(self, table: dict[str, tuple[int, int, int]], classes: bool = False) -> NDArray[np.uint8]:
         """(H, W, 4) uint8 picture of instance or class colours; black where there is nothing."""
-        rows = [(*table[name.split("|")[0] if classes else name], 255) for name in self.names]
+        rows = [(*table[name], 255) for name in (self.kinds if classes else self.names)]
         return np.array([*rows, (0, 0, 0, 255)], dtype=np.uint8)[self.owner]
 
 
@@ -97,6 +94,7 @@ def draw(world: World, camera: Camera) -> Picture:
         depth.reshape(shape),
         mesh.owner[face].reshape(shape),
         mesh.names,
+        mesh.kinds,
     )
 
 
@@ -108,10 +106,10 @@ def pick(world: World, camera: Camera, column: float, row: float) -> tuple[str |
 
 
 def colour_table(names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-    """A colour for each name and each class among them, never twice the same and never black."""
+    """A colour for each name, never twice the same and never black."""
     table: dict[str, tuple[int, int, int]] = {}
     taken = {(0, 0, 0)}
-    for name in dict.fromkeys([*names, *(name.split("|")[0] for name in names)]):
+    for name in dict.fromkeys(names):
         tries = 0
         while (colour := _digest(f"{name}#{tries}")) in taken:
             tries += 1
@@ -128,6 +126,7 @@ class _Mesh:
     owner: NDArray[np.int64]
     light: Array
     names: list[str]
+    kinds: list[str]
     colour: Array
 
 
@@ -152,24 +151,23 @@ def _mesh(world: World, camera: Camera) -> _Mesh:
     quads: list[Array] = []
     owners: list[int] = []
     names: list[str] = []
+    kinds: list[str] = []
     colours: list[Array] = []
     for thing in world.present():
         for part in thing.solids():
             quads += list(part[_FACES])
             owners += [len(names)] * 6
         names.append(thing.id)
-        colours.append(_paint(thing.id))
+        kinds.append(thing.record["objectType"])
+        colours.append(_paint(kinds[-1], thing.id))
     for wall in world.walls:
         # The order of the corners must give the inward normal.
         normal = np.cross(wall.corners[1] - wall.corners[0], wall.corners[2] - wall.corners[0])
         quads.append(wall.corners if normal @ wall.inwards > 0 else wall.corners[::-1])
         owners.append(len(names))
         names.append(wall.id)
-        colours.append(
-            {"Ceiling": np.full(3, 0.95), "Floor": np.array([0.72, 0.6, 0.47])}.get(
-                wall.id.split("|")[0], np.array([0.86, 0.84, 0.78])
-            )
-        )
+        kinds.append(wall.id.split("|")[0].capitalize())
+        colours.append(_paint(kinds[-1], wall.id))
     corners = np.array(quads)
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
@@ -184,18 +182,18 @@ def _mesh(world: World, camera: Camera) -> _Mesh:
         np.append(np.array(owners)[facing], -1),
         np.append(light[facing], 1.0),
         names,
+        kinds,
         np.array(colours),
     )
 
 
-def _paint(name: str) -> Array:
+def _paint(kind: str, name: str) -> Array:
     """A muted colour; of the same kind for things of one type."""
-    kind_name = name.split("|")[0]
-    if kind_name in _STRUCTURE:
-        return np.array(_STRUCTURE[kind_name])
-    kind, own = _digest(kind_name), _digest(name)
-    hue = (kind[0] / 256 + (own[0] / 256 - 0.5) * 0.12) % 1.0
-    return np.array(colorsys.hsv_to_rgb(hue, 0.25 + 0.5 * kind[1] / 256, 0.5 + 0.45 * own[1] / 256))
+    if kind in _STRUCTURE:
+        return np.array(_STRUCTURE[kind])
+    common, own = _digest(kind), _digest(name)
+    hue = (common[0] / 256 + (own[0] / 256 - 0.5) * 0.12) % 1.0
+    return np.array(colorsys.hsv_to_rgb(hue, 0.25 + 0.5 * common[1] / 256, 0.5 + 0.45 * own[1] / 256))
 
 
 def _digest(text: str) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 from tests.thor.boxes import Array, box, triple, turn, vector
 from tests.thor.scenes import assets, recorded
 from tests.thor.shapes import Record, solids
-from tests.thor.world import Thing, Wall, World
+from tests.thor.world import Thing, Wall, World, room
 
 
 class HouseError(ValueError):
@@ -25,11 +25,11 @@ def build(house: dict[str, Any]) -> World:
     things = [Thing.of(record, parts) for record, parts in zip(records, solids(records), strict=True)]
     for thing, item in zip(things, _all(house["objects"]), strict=True):
         thing.kinematic = bool(item.get("kinematic", False))
-    floors = [np.array([vector(point) for point in room["floorPolygon"]]) for room in house["rooms"]]
+    floors = [np.array([vector(point) for point in place["floorPolygon"]]) for place in house["rooms"]]
     points = np.concatenate([*floors, *(np.array([vector(p) for p in wall["polygon"]]) for wall in house["walls"])])
     world = World("Procedural", things, [], points.min(axis=0), points.max(axis=0))
     world.low[1] = 0.0
-    world.walls = [_floor(world), *(piece for wall in house["walls"] for piece in _wall(wall, house))]
+    world.walls = [*_lids(world), *(piece for wall in house["walls"] for piece in _wall(wall, house))]
     return world
 
 
@@ -77,10 +77,9 @@ def _record(item: dict[str, Any], parent: str | None, sizes: dict[str, Any], rec
         _record(child, item["id"], sizes, records)
 
 
-def _floor(world: World) -> Wall:
-    (x0, _, z0), (x1, _, z1) = world.low, world.high
-    corners = np.array([[x0, 0, z0], [x1, 0, z0], [x1, 0, z1], [x0, 0, z1]])
-    return Wall("Floor|+00.00|+00.00|+00.00", corners, np.array([0.0, 1.0, 0.0]))
+def _lids(world: World) -> list[Wall]:
+    """One floor and one ceiling under and over all rooms."""
+    return [wall for wall in room(world.low, world.high) if wall.id.startswith(("Floor|", "Ceiling|"))]
 
 
 def _wall(wall: dict[str, Any], house: dict[str, Any]) -> list[Wall]:
@@ -127,7 +126,7 @@ def _rectangle(piece: tuple[float, float, float, float]) -> list[tuple[float, fl
 def _inwards(wall: dict[str, Any], ends: Array, along: Array, house: dict[str, Any]) -> Array:
     """The normal on the side of the wall's own room."""
     normal = np.array([along[2], 0.0, -along[0]])
-    floor = next((room["floorPolygon"] for room in house["rooms"] if room["id"] == wall["roomId"]), None)
+    floor = next((place["floorPolygon"] for place in house["rooms"] if place["id"] == wall["roomId"]), None)
     if floor is None:
         return normal
     middle = (ends[0] + ends[1]) / 2

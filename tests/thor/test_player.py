@@ -22,6 +22,9 @@ pytest.importorskip("embreex", reason="needs the extra [sim]: pip install 'gsi-b
 from ai2thor.controller import Controller
 
 
+# Every agent but the LoCoBot is warned of in RoboTHOR's scenes.
+pytestmark = pytest.mark.filterwarnings("ignore:You are using a RoboTHOR scene")
+
 APPLE = "Apple|-00.47|+01.15|+00.48"
 BOWL = "Bowl|+00.27|+01.10|-00.75"
 ISLAND = "CounterTop|-00.08|+01.15|00.00"
