@@ -91,7 +91,7 @@ class Thing:
 
     def metadata(self, viewer: Array, visible: bool) -> Record:
         """The entry of `metadata.objects`."""
-        entry = copy.deepcopy(self.record)
+        entry = dict(self.record)
         low, high = self.aligned()
         centre, half = (low + high) / 2, (high - low) / 2
         oriented = self.oriented()
