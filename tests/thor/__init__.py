@@ -9,6 +9,8 @@ as recorded; what it looks like is its box. `faults.KINDS` lists what it can be 
 
 from __future__ import annotations
 
+import ctypes.util
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 from tests.thor.faults import history, parse
 
 
-__all__ = ["arguments", "history", "home", "install"]
+__all__ = ["arguments", "history", "home", "install", "install_build"]
 
 
 def install(folder: Path, faults: str = "") -> Path:
@@ -30,11 +32,36 @@ def install(folder: Path, faults: str = "") -> Path:
             too, count together. No space may be in its path, since ai2thor splits the command at spaces.
         faults: the plan, as in `tests.thor.faults`.
     """
+    return _launcher(folder / "player", folder, faults)
+
+
+def install_build(patch: pytest.MonkeyPatch, folder: Path, faults: str = "") -> None:
+    """Put the player where ai2thor keeps a downloaded build for CloudRendering, as if Vulkan were there too.
+
+    `Controller(platform="CloudRendering")` then starts it without a request. As Unity does there, it ignores the
+    screen size of the command line and sends four bytes a pixel.
+
+    Args:
+        folder: what `home` was called with.
+    """
+    from ai2thor.build import COMMIT_ID, build_name
+
+    name = build_name("CloudRendering", COMMIT_ID)
+    build = folder / ".ai2thor" / "releases" / name
+    build.mkdir(parents=True)
+    (build / "metadata.json").write_text(json.dumps({"server_types": ["FIFO", "WSGI"]}))
+    _launcher(build / name, folder, faults, "--cloud")
+    found = ctypes.util.find_library
+    patch.setattr(
+        "ctypes.util.find_library", lambda library: "libvulkan.so.1" if library == "vulkan" else found(library)
+    )
+
+
+def _launcher(path: Path, folder: Path, faults: str, *options: str) -> Path:
     parse(faults)
-    root = Path(__file__).parents[2]
-    path = folder / "player"
-    words = [sys.executable, "-m", "tests.thor.player", "--folder", str(folder), "--faults", faults]
-    path.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {shlex.join(words)} "$@"\n')
+    root = shlex.quote(str(Path(__file__).parents[2]))
+    words = [sys.executable, "-m", "tests.thor.player", "--folder", str(folder), "--faults", faults, *options]
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={root} exec {shlex.join(words)} "$@"\n')
     path.chmod(0o755)
     return path
 

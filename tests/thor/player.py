@@ -62,7 +62,8 @@ _EMPTY: dict[str, Any] = {
 class Player:
     """One process: its scene, and its answers."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, alpha: bool = False) -> None:
+        self.alpha = alpha
         self.state = State(width, height)
 
     def answer(self, action: dict[str, Any], faults: Faults, number: int) -> Message:
@@ -122,8 +123,26 @@ class Player:
         wanted = (settings.get("renderDepthImage", False), ids, classes)
         extra = (Field.CAMERA_RGB, Field.CAMERA_DEPTH, Field.CAMERA_IDS, Field.CAMERA_CLASSES)
         for view in state.views():
-            message += _pictures(draw(state.world, view), extra, wanted, table)
-        return message + _pictures(seen, (Field.RGB, Field.DEPTH, Field.IDS, Field.CLASSES), wanted, table)
+            message += self._pictures(draw(state.world, view), extra, wanted, table)
+        return message + self._pictures(seen, (Field.RGB, Field.DEPTH, Field.IDS, Field.CLASSES), wanted, table)
+
+    def _pictures(
+        self,
+        seen: Picture,
+        fields: tuple[Field, ...],
+        wanted: tuple[bool, bool, bool],
+        table: dict[str, tuple[int, int, int]],
+    ) -> Message:
+        depth, ids, classes = wanted
+        opaque = np.full((*seen.depth.shape, 1), 255, dtype=np.uint8)
+        message = [(fields[0], _rows(np.concatenate([seen.rgb, opaque], axis=-1) if self.alpha else seen.rgb))]
+        if depth:
+            message.append((fields[1], _rows(seen.depth)))
+        if ids:
+            message.append((fields[2], _rows(seen.colours(table))))
+        if classes:
+            message.append((fields[3], _rows(seen.colours(table, classes=True))))
+        return message
 
     def _metadata(self, seen: Picture) -> dict[str, Any]:
         state = self.state
@@ -162,20 +181,6 @@ class Player:
             "depthFormat": "Meters",
             "sceneBounds": state.world.bounds(),
         }
-
-
-def _pictures(
-    seen: Picture, fields: tuple[Field, ...], wanted: tuple[bool, bool, bool], table: dict[str, tuple[int, int, int]]
-) -> Message:
-    depth, ids, classes = wanted
-    message = [(fields[0], _rows(seen.rgb))]
-    if depth:
-        message.append((fields[1], _rows(seen.depth)))
-    if ids:
-        message.append((fields[2], _rows(seen.colours(table))))
-    if classes:
-        message.append((fields[3], _rows(seen.colours(table, classes=True))))
-    return message
 
 
 def _rows(picture: NDArray[Any]) -> bytes:
@@ -224,11 +229,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--faults", default="")
+    parser.add_argument("--cloud", action="store_true", help="behave as the build for CloudRendering")
     parser.add_argument("-screen-width", type=int, default=300)
     parser.add_argument("-screen-height", type=int, default=300)
     options, _ = parser.parse_known_args()
     pipes = (Path(os.environ[f"AI2THOR_FIFO_{end}_PIPE_PATH"]) for end in ("SERVER", "CLIENT"))
-    player = Player(options.screen_width, options.screen_height)
+    width, height = (300, 300) if options.cloud else (options.screen_width, options.screen_height)
+    player = Player(width, height, alpha=options.cloud)
     serve(player, Wire(*pipes), Faults(options.folder, options.faults))
 
 

@@ -19,6 +19,7 @@ from tests.thor.faults import parse
 pytest.importorskip("ai2thor", reason="needs the extra [thor]: pip install 'gsi-bench[thor]'")
 pytest.importorskip("embreex", reason="needs the extra [sim]: pip install 'gsi-bench[sim]'")
 
+from ai2thor.build import COMMIT_ID
 from ai2thor.controller import Controller
 
 
@@ -481,6 +482,21 @@ def test_a_procthor_house(shared: Controller) -> None:
     house["objects"][0]["assetId"] = "Sarcophagus_1"
     with pytest.raises(RuntimeError, match="Sarcophagus_1"):
         shared.step("CreateHouse", house=house, raise_for_failure=True)
+
+
+def test_a_build_for_cloud_rendering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thor.home(monkeypatch, tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    thor.install_build(monkeypatch, tmp_path)
+    with Controller(
+        platform="CloudRendering", scene="FloorPlan1", width=320, height=240, server_timeout=20.0
+    ) as controller:
+        event = controller.step(
+            "AddThirdPartyCamera", position={"x": 0, "y": 2, "z": 0}, rotation={"x": 90, "y": 0, "z": 0}
+        )
+        assert event.frame.shape == (240, 320, 3)
+        assert event.third_party_camera_frames[0].shape == (240, 320, 4)
+        assert controller.server.unity_proc.args[0].endswith(f"thor-CloudRendering-{COMMIT_ID}")
 
 
 @pytest.fixture
