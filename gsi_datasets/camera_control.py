@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gsi_datasets import assets
 from gsi_datasets.geometry import axis_angle, camera_axes, depth_to_points, invert_rigid, points_in_box
 from gsi_datasets.instructions import UNITS
+from gsi_datasets.rooms import holds, rooms_of
 from gsi_datasets.scene import Camera, Scene
 
 
@@ -86,7 +87,7 @@ def obstructed(scene: Scene, camera: Camera) -> str | None:
     for point in (start + (end - start) * k / steps for k in range(1, steps + 1)):
         for item in scene.objects:
             if assets.info(item.asset).kind == "structure":
-                if not _indoors(item.asset, point):
+                if not _indoors(item.asset, point - item.position):
                     return "wall"
             elif points_in_box(point, item.box, CLEARANCE):
                 return item.name
@@ -94,17 +95,11 @@ def obstructed(scene: Scene, camera: Camera) -> str | None:
 
 
 def _indoors(asset: str, point: Array) -> bool:
-    """Whether a point keeps clear of the walls, the floor and the ceiling of a home; anything else has no walls."""
-    from gsi_datasets.assets.parametric.homes import home_plan
-
-    if not asset.startswith("param/home_"):
-        return True
-    for room in home_plan(asset).rooms:
-        size = np.asarray(room.plan.size)
-        local = point - np.array([*room.middle, size[2] / 2])
-        if (np.abs(local) <= size / 2 - CLEARANCE).all():
-            return True
-    return False
+    """Whether a point of a structure's frame keeps clear of its walls, floor and ceiling."""
+    return any(
+        holds(room, point[None, :2], CLEARANCE)[0] and CLEARANCE <= point[2] <= room.size[2] - CLEARANCE
+        for room in rooms_of(asset)
+    )
 
 
 def overlap(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets import assets
-from gsi_datasets.assets.parametric.homes import HomeRoom
 from gsi_datasets.geometry import corners, rotation_z, yaw_of
+from gsi_datasets.rooms import AnyRoom, beyond, holds
 from gsi_datasets.scene import Box, Scene
 
 
@@ -39,14 +39,14 @@ class Floor:
 
     points: Array
     labels: NDArray[np.int64]
-    rooms: tuple[HomeRoom, ...]
+    rooms: tuple[AnyRoom, ...]
 
     def of(self, label: int) -> Array:
         """(M, 2) the points of a room."""
         return self.points[self.labels == label]
 
 
-def free_floor(scene: Scene, plan: Sequence[HomeRoom], eye_height: float) -> Floor:
+def free_floor(scene: Scene, plan: Sequence[AnyRoom], eye_height: float) -> Floor:
     """The free points of all floors, clustered into rooms.
 
     Args:
@@ -78,13 +78,9 @@ def free_floor(scene: Scene, plan: Sequence[HomeRoom], eye_height: float) -> Flo
     return Floor(points, labels, tuple(plan[number] for number in numbers))
 
 
-def room_at(plan: Sequence[HomeRoom], point: Array) -> int:
+def room_at(plan: Sequence[AnyRoom], point: Array) -> int:
     """Index of the room that a point (2,) of the home's frame lies in, or is nearest to."""
-    beyond = [
-        np.maximum(np.abs(point - room.middle) - np.asarray(room.plan.size[:2]) / 2, 0).sum()  # metres
-        for room in plan
-    ]
-    return int(np.argmin(beyond))
+    return int(np.argmin([beyond(room, point) for room in plan]))
 
 
 def distance_to(obstacles: Iterable[Box], points: Array) -> Array:
@@ -105,12 +101,13 @@ def footprint_rectangle(box: Box) -> tuple[Array, Array, Array]:
     return turn @ (0.5 * (low + high)), 0.5 * (high - low), turn
 
 
-def _grid(room: HomeRoom) -> Array:
+def _grid(room: AnyRoom) -> Array:
     """(N, 2) points of one floor that keep clear of its walls, in the home's frame."""
-    half = np.asarray(room.plan.size[:2]) / 2 - CLEARANCE
+    half = np.asarray(room.size[:2]) / 2 - CLEARANCE
     steps = [STEP * np.arange(-int(reach / STEP), int(reach / STEP) + 1) for reach in np.maximum(half, 0)]
     x, y = np.meshgrid(*steps, indexing="ij")
-    return np.stack([x.ravel(), y.ravel()], axis=1) + room.middle
+    points = np.stack([x.ravel(), y.ravel()], axis=1) + room.middle
+    return points[holds(room, points, CLEARANCE)] if room.outline else points
 
 
 def _in_the_way(box: Box, ceiling: float) -> bool:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets import referring
-from gsi_datasets.assets.parametric.homes import HomePlan, home_plan
 from gsi_datasets.floor import Floor, footprint_rectangle, free_floor, room_at
 from gsi_datasets.geometry import corners, intrinsics_from_fov, look_at
 from gsi_datasets.placing import places, root
+from gsi_datasets.rooms import AnyRoom, rooms_of
 from gsi_datasets.scene import Camera, Scene, SceneObject
 from gsi_datasets.steps import SMALLEST_AREA, look
 from gsi_datasets.worlds.specs import Viewed
@@ -115,8 +115,8 @@ def curate(
         rng: the only source of chance.
         rays: what candidates are looked at with.
     """
-    plan = home_plan(scene["room"].asset)
-    scout = _Scout(scene, plan, free_floor(scene, plan.rooms, world.eye_height_m[1]), world, image_size, rng, rays)
+    rooms = rooms_of(scene["room"].asset)
+    scout = _Scout(scene, rooms, free_floor(scene, rooms, world.eye_height_m[1]), world, image_size, rng, rays)
     candidates, chosen = (_random if world.viewpoints == "random" else _dispersed)(scout, count)
     candidates = [_final(it, chosen) for it in candidates]
     rejected = Counter(it.verdict for it in candidates if it.verdict not in ("", "spare", "unseen"))
@@ -152,7 +152,7 @@ def farthest(pool: Sequence[Viewpoint], count: int, taken: Sequence[Viewpoint] =
 def _dispersed(scout: _Scout, count: int) -> tuple[list[Viewpoint], list[Viewpoint]]:
     """In each room, the best view and those farthest from it; the main room gives most."""
     labels = range(len(scout.floor.rooms))
-    main = next((label for label in labels if scout.floor.rooms[label] is scout.plan.rooms[0]), None)
+    main = next((label for label in labels if scout.floor.rooms[label] is scout.rooms[0]), None)
     candidates: list[Viewpoint] = []
     good: dict[int, list[Viewpoint]] = {}
     for label in labels:
@@ -221,18 +221,18 @@ class _Scout:
     def __init__(
         self,
         scene: Scene,
-        plan: HomePlan,
+        rooms: tuple[AnyRoom, ...],
         floor: Floor,
         world: Viewed,
         image_size: int,
         rng: np.random.Generator,
         rays: RayCaster,
     ) -> None:
-        self.scene, self.plan, self.floor, self.world = scene, plan, floor, world
+        self.scene, self.rooms, self.floor, self.world = scene, rooms, floor, world
         self.image_size, self.rng, self.rays = image_size, rng, rays
         self._corners = np.stack([corners(item.box) for item in scene.objects])
         origin = scene["room"].position[:2]
-        self._rooms = np.array([room_at(plan.rooms, item.box.centre[:2] - origin) for item in scene.objects])
+        self._rooms = np.array([room_at(rooms, item.box.centre[:2] - origin) for item in scene.objects])
         self._movable = np.array([not item.static for item in scene.objects])
         self._carriers = frozenset(item.support for item in scene.movable)
         self._roomy = frozenset(item.name for item in scene.objects if item.static and self._has_room(item))
@@ -250,7 +250,7 @@ class _Scout:
 
     def anywhere(self) -> Viewpoint:
         """A view from any place in any direction; two in three stand in the main room."""
-        main = [it for it, room in enumerate(self.floor.rooms) if room is self.plan.rooms[0]]
+        main = [it for it, room in enumerate(self.floor.rooms) if room is self.rooms[0]]
         options = main if main and self.rng.random() < 2 / 3 else list(range(len(self.floor.rooms)))
         points = np.concatenate([self.floor.of(label) for label in options])
         labels = np.concatenate([np.full(len(self.floor.of(label)), label) for label in options])
@@ -300,7 +300,7 @@ class _Scout:
 
     def _focuses(self, label: int) -> list[Array]:
         """Points worth looking at in a room: the middle of what stands on each piece of furniture or on the floor."""
-        here = self.plan.rooms.index(self.floor.rooms[label])
+        here = self.rooms.index(self.floor.rooms[label])
         groups: dict[str, list[Array]] = {}
         for item, room in zip(self.scene.objects, self._rooms, strict=True):
             if not item.static and room == here:
@@ -321,7 +321,7 @@ class _Scout:
         size = self.image_size
         whole = _framed(bounds, depth, size)
         area = FILL * (bounds[:, 2] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 1])
-        here = self._rooms == self.plan.rooms.index(self.floor.rooms[label])
+        here = self._rooms == self.rooms.index(self.floor.rooms[label])
         return int((whole & here & self._movable & (area >= SMALLEST_AREA * size**2)).sum())
 
     def _whole(self, camera: Camera) -> frozenset[str]:

@@ -72,6 +72,27 @@ class Receptacle:
 
 
 @dataclass(frozen=True)
+class Room:
+    """One room of a structure that is not ours, in the structure's frame.
+
+    Attributes:
+        name: unique in the structure, matches `[a-z0-9_-]+`, e.g. ``room_4``.
+        kind: what sort of room, e.g. ``kitchen``; ``room`` if that is not known.
+        middle: x and y of the middle of its bounding rectangle, metres.
+        size: extents of that rectangle and the height of the room, metres.
+        outline: (N, 2) corners of its floor in order, a simple polygon, metres; empty if it is the rectangle.
+        windows: x and y of each window, from the middle, metres.
+    """
+
+    name: str
+    kind: str
+    middle: tuple[float, float]
+    size: tuple[float, float, float]
+    outline: tuple[tuple[float, float], ...] = ()
+    windows: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class AssetInfo:
     """What is known of an asset without loading its mesh.
 
@@ -124,11 +145,13 @@ class Asset:
         info: the facts.
         parts: what is drawn.
         hulls: convex pieces for collisions, each (N, 3) float64 corner points in the asset's frame, metres.
+        rooms: of a structure that is not ours, the main one first; see `gsi_datasets.rooms.rooms_of`.
     """
 
     info: AssetInfo
     parts: tuple[MeshPart, ...]
     hulls: tuple[NDArray[np.float64], ...] = field(default=())
+    rooms: tuple[Room, ...] = ()
 
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(3,) lowest and (3,) highest corner of the mesh in the asset's frame, metres."""

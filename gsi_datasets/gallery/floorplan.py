@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from gsi_datasets import assets
-from gsi_datasets.assets.parametric.homes import HomeRoom, home_plan
+from gsi_datasets.assets.parametric.homes import HomeRoom
 from gsi_datasets.assets.parametric.rooms import Opening
 from gsi_datasets.floor import FLAT, footprint_rectangle
 from gsi_datasets.gallery.fonts import latin, wrap
 from gsi_datasets.geometry import corners, rotation_z
+from gsi_datasets.rooms import AnyRoom, rooms_of
 from gsi_datasets.scene import Scene, SceneObject
 from gsi_datasets.views import Curation, Viewpoint
 
@@ -102,9 +103,9 @@ def draw_plan(
 
 def plan_view(scene: Scene, curation: Curation, pictures: Sequence[NDArray[np.uint8]] | None = None) -> Image.Image:
     """The picture that `draw_plan` saves; arguments as there."""
-    rooms = home_plan(scene["room"].asset).rooms
+    rooms = rooms_of(scene["room"].asset)
     origin = scene["room"].position[:2]
-    reach = [(np.asarray(room.middle) + origin, np.asarray(room.plan.size[:2]) / 2 + 2 * THICK) for room in rooms]
+    reach = [(np.asarray(room.middle) + origin, np.asarray(room.size[:2]) / 2 + 2 * THICK) for room in rooms]
     sheet = _Sheet(
         np.min([middle - half for middle, half in reach], axis=0),
         np.max([middle + half for middle, half in reach], axis=0),
@@ -122,23 +123,27 @@ def plan_view(scene: Scene, curation: Curation, pictures: Sequence[NDArray[np.ui
         _draw_cone(sheet, view, index)
     for room in rooms:
         here = np.asarray(room.middle) + origin
-        top = here + np.array([0.0, room.plan.size[1] / 2 - 0.18])
-        sheet.text(top, f"{room.name}  {room.plan.size[0]:.1f} x {room.plan.size[1]:.1f} m", 13, INK, halo=5)
+        top = here + np.array([0.0, room.size[1] / 2 - 0.18])
+        sheet.text(top, f"{room.name}  {room.size[0]:.1f} x {room.size[1]:.1f} m", 13, INK, halo=5)
     drawn = sheet.image.resize(
         (sheet.image.width // OVERSAMPLING, sheet.image.height // OVERSAMPLING), Image.Resampling.LANCZOS
     )
     return _page(scene.name, drawn, curation, pictures)
 
 
-def _draw_rooms(sheet: _Sheet, rooms: Sequence[HomeRoom], origin: Array) -> None:
+def _draw_rooms(sheet: _Sheet, rooms: Sequence[AnyRoom], origin: Array) -> None:
     corner = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=float)
     for thick, color in ((THICK, WALL), (0.0, FLOOR)):
         for room in rooms:
-            half = np.asarray(room.plan.size[:2]) / 2 + thick
-            sheet.polygon(np.asarray(room.middle) + origin + corner * half, color)
+            half = np.asarray(room.size[:2]) / 2 + thick
+            if not room.outline:
+                sheet.polygon(np.asarray(room.middle) + origin + corner * half, color)
+            elif not thick:
+                sheet.polygon(np.asarray(room.outline) + origin, color)
     for room in rooms:
-        for opening in room.plan.openings:
-            _draw_opening(sheet, room, opening, np.asarray(room.middle) + origin)
+        if isinstance(room, HomeRoom):
+            for opening in room.plan.openings:
+                _draw_opening(sheet, room, opening, np.asarray(room.middle) + origin)
 
 
 def _draw_opening(sheet: _Sheet, room: HomeRoom, opening: Opening, middle: Array) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gsi_datasets.assets.parametric.homes import HomeRoom
-from gsi_datasets.geometry import rotation_z
+from gsi_datasets.rooms import AnyRoom
 from gsi_datasets.scene import Light
 
 
@@ -58,7 +57,7 @@ def lighting(
     return lights, (float(ambient * tint[0]), float(ambient * tint[1]), float(ambient * tint[2]))
 
 
-def home_lighting(asset_id: str, room: HomeRoom) -> tuple[tuple[Light, ...], Rgb]:
+def home_lighting(asset_id: str, room: AnyRoom) -> tuple[tuple[Light, ...], Rgb]:
     """The lamps and the ambient light that one room of a home is seen by; the mood is the same in all its rooms.
 
     By day the key light comes from the side of a window, else from the ceiling; it is stronger against the ambient
@@ -76,14 +75,12 @@ def home_lighting(asset_id: str, room: HomeRoom) -> tuple[tuple[Light, ...], Rgb
     radius = float(rng.uniform(0.2, 0.3) if mood in ("lamp", "afternoon") else rng.uniform(0.35, 0.5))
     total, fill = float(rng.uniform(1.85, 2.05)), float(rng.uniform(0.36, 0.44))
     azimuth, away, turn, pick = rng.uniform([0, 0.1, np.pi - 0.6, 0], [2 * np.pi, 0.5, np.pi + 0.6, 1])
-    plan = room.plan
-    if (windows := plan.on("window")) and mood in ("daylight", "overcast", "afternoon"):
-        window = windows[int(pick * len(windows))]
-        at = rotation_z(window.wall * np.pi / 2) @ np.array([window.along, plan.distance(window.wall), 0.0])
-        azimuth, away = np.arctan2(at[1], at[0]), 0.6 * np.hypot(at[0], at[1])
-    height, target = plan.size[2], (0.0, 0.0, 0.7)
-    key_at = _inside(plan.size, target, azimuth, away, height - 0.12)
-    fill_at = _inside(plan.size, target, azimuth + turn, 0.3 * min(plan.size[:2]), 0.8 * height)
+    if room.windows and mood in ("daylight", "overcast", "afternoon"):
+        x, y = room.windows[int(pick * len(room.windows))]
+        azimuth, away = np.arctan2(y, x), 0.6 * np.hypot(x, y)
+    height, target = room.size[2], (0.0, 0.0, 0.7)
+    key_at = _inside(room.size, target, azimuth, away, height - 0.12)
+    fill_at = _inside(room.size, target, azimuth + turn, 0.3 * min(room.size[:2]), 0.8 * height)
     lights = (
         Light(_moved(key_at, room), _moved(target, room), key_color, total - ambient - fill, radius),
         Light(_moved(fill_at, room), _moved(target, room), fill_color, fill, 0.5, shadows=False),
@@ -92,7 +89,7 @@ def home_lighting(asset_id: str, room: HomeRoom) -> tuple[tuple[Light, ...], Rgb
     return lights, (float(ambient * tint[0]), float(ambient * tint[1]), float(ambient * tint[2]))
 
 
-def _moved(point: Rgb, room: HomeRoom) -> tuple[float, float, float]:
+def _moved(point: Rgb, room: AnyRoom) -> tuple[float, float, float]:
     """A point of a room's own frame in its home's."""
     return point[0] + room.middle[0], point[1] + room.middle[1], point[2]
 

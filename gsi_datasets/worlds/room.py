@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gsi_datasets.assets.parametric.homes import HomeRoom, home_bounds, home_plan
+from gsi_datasets.assets.parametric.homes import home_bounds, home_plan
 from gsi_datasets.geometry import intrinsics_from_fov, look_at
 from gsi_datasets.placing import places
+from gsi_datasets.rooms import AnyRoom, holds, rooms_of
 from gsi_datasets.scene import Camera, Scene, SceneObject
 from gsi_datasets.worlds.belongings import Household
 from gsi_datasets.worlds.catalogue import Catalogue
@@ -62,7 +63,7 @@ def compose(name: str, world: RoomWorld, image_size: int, rng: np.random.Generat
         household.on_floor(floor, clear, goal - len(household.items))
     main = plan.rooms[0]
     lights, ambient = home_lighting(asset, main)
-    return Scene(name, (home, *_named([*objects, *household.items])), _across(main, image_size), lights, ambient)
+    return Scene(name, (home, *_named([*objects, *household.items])), across(main, image_size), lights, ambient)
 
 
 def draw_home(world: RoomWorld, rng: np.random.Generator, held_out: bool) -> str:
@@ -76,11 +77,12 @@ def draw_home(world: RoomWorld, rng: np.random.Generator, held_out: bool) -> str
 
 def lit_where_seen(scene: Scene) -> Scene:
     """A home with the lamps of the room that its camera stands in."""
-    asset = scene["room"].asset
-    room = home_plan(asset).room_at(*scene.camera.position[:2])
+    home = scene["room"]
+    here = (scene.camera.position - home.position)[None, :2]
+    room = next((it for it in rooms_of(home.asset) if holds(it, here)[0]), None)
     if room is None:
         return scene
-    lights, ambient = home_lighting(asset, room)
+    lights, ambient = home_lighting(home.asset, room)
     return replace(scene, lights=lights, ambient=ambient)
 
 
@@ -98,8 +100,8 @@ def _named(items: list[SceneObject]) -> list[SceneObject]:
     ]
 
 
-def _across(room: HomeRoom, image_size: int) -> Camera:
+def across(room: AnyRoom, image_size: int) -> Camera:
     """A camera in a corner of a room that looks at its middle."""
-    x, y = room.high - 0.35
+    x, y = np.asarray(room.middle) + np.asarray(room.size[:2]) / 2 - 0.35
     view = look_at([x, y, 1.5], [*room.middle, 0.7])
     return Camera(intrinsics_from_fov(PROVISIONAL_FOV, image_size, image_size), view, image_size, image_size)

@@ -28,6 +28,7 @@ from gsi_datasets.assets.parametric.home_layout import (
 )
 from gsi_datasets.assets.parametric.home_openings import openings
 from gsi_datasets.assets.parametric.rooms import Opening, RoomPlan, runs
+from gsi_datasets.geometry import rotation_z
 
 
 __all__ = ["RIGHT", "SIZES", "TOWARDS", "WALL", "HomePlan", "HomeRoom", "home_bounds", "home_plan"]
@@ -56,6 +57,26 @@ class HomeRoom:
     kind: str
     plan: RoomPlan
     middle: Spot
+
+    @property
+    def size(self) -> tuple[float, float, float]:
+        """Inner extents x, y, z, metres."""
+        return self.plan.size
+
+    @property
+    def outline(self) -> tuple[Spot, ...]:
+        """Empty: its floor is a rectangle."""
+        return ()
+
+    @property
+    def windows(self) -> tuple[Spot, ...]:
+        """x and y of each window, from the middle of the floor, metres."""
+        found = []
+        for window in self.plan.on("window"):
+            wall = np.array([window.along, self.plan.distance(window.wall), 0.0])
+            at = rotation_z(window.wall * np.pi / 2) @ wall
+            found.append((float(at[0]), float(at[1])))
+        return tuple(found)
 
     @property
     def low(self) -> Array:
