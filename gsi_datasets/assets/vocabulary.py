@@ -263,58 +263,6 @@ tissue box | 纸巾盒 | box
 roll of toilet paper | 卫生纸卷 | paper towel holder
 vacuum cleaner | 吸尘器 | vacuum cleaner
 watering can | 浇水壶 | watering can
-alarm clock | 闹钟 | clock
-roll of foil | 铝箔卷 | roll of foil
-baseball bat | 棒球棒 | baseball bat
-basketball | 篮球 | ball
-tennis racket | 网球拍 | tennis racket
-dumbbell | 哑铃 | dumbbell
-blinds | 百叶窗 | curtain
-curtain | 窗帘 | curtain
-shower curtain | 浴帘 | curtain
-pair of boots | 靴子 | pair of shoes
-butter knife | 黄油刀 | knife
-ladle | 汤勺 | spoon
-spatula | 锅铲 | spatula
-CD | 光盘 | CD
-credit card | 信用卡 | credit card
-cell phone | 手机 | telephone
-desktop computer | 台式电脑 | desktop computer
-vacuum cleaner | 吸尘器 | vacuum cleaner
-cart | 推车 | cart
-cloth | 布 | towel
-clothes dryer | 烘干机 | oven
-dog bed | 狗窝 | dog bed
-egg | 鸡蛋 | egg
-lettuce | 生菜 | lettuce
-potato | 土豆 | potato
-wine bottle | 酒瓶 | bottle
-pencil | 铅笔 | pen
-pepper shaker | 胡椒瓶 | shaker
-scrub brush | 刷子 | comb
-plunger | 马桶搋子 | plunger
-toilet paper | 卫生纸 | toilet paper
-toilet paper hanger | 卫生纸架 | toilet paper
-paper towel roll | 厨房卷纸 | paper towel holder
-tissue box | 纸巾盒 | box
-garbage bag | 垃圾袋 | bag
-watering can | 洒水壶 | watering can
-decoration | 摆件 | sculpture
-painting | 画 | picture frame
-poster | 海报 | picture frame
-safe | 保险箱 | safe
-lid | 盖子 | lid
-drawer | 抽屉 | cabinet
-footstool | 脚凳 | chair
-faucet | 水龙头 | faucet
-shower head | 花洒 | shower head
-shower door | 淋浴门 | door
-stove burner | 灶眼 | oven
-stove knob | 炉灶旋钮 | stove knob
-light switch | 电灯开关 | light switch
-door | 门 | door
-doorway | 门洞 | door
-window | 窗户 | window
 block | 方块 | toy block
 room | 房间 | room
 """)
