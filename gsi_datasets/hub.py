@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gsi_datasets.card import render_card, write_card
+from gsi_datasets.publishing.repository import HubError
 from gsi_datasets.schema import features
 from gsi_datasets.storage import Manifest, StorageError, damaged, manifest_path, manifests
 
@@ -22,10 +23,6 @@ __all__ = ["HubError", "Publication", "install", "publish", "verify", "write_car
 
 NAME = "gsi-bench"
 HOMEPAGE = "https://arxiv.org/abs/2604.20570"
-
-
-class HubError(RuntimeError):
-    """An installation or publication that failed; the message names what is at fault and the remedy."""
 
 
 def verify(folder: Path) -> list[Manifest]:

@@ -2,7 +2,12 @@
 
 import evaluate
 
-import gsi_metrics.module
+
+try:
+    # Indented: `evaluate` would ask for an unindented import by its name, which is not that of the package.
+    import gsi_metrics.module
+except ImportError as error:
+    raise ImportError(f"{error}; this metric needs its package: pip install 'gsi-bench[metrics]'") from error
 
 
 DESCRIPTION = """\

@@ -1,0 +1,217 @@
+"""Files become a repository of the Hub: one commit of what differs, then a tag; the same again sends nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gsi_datasets.storage import file_digest
+from gsi_datasets.web import hidden
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+
+Kind = Literal["dataset", "model", "space"]
+Files = Mapping[str, "Path | bytes"]
+"""Path in the repository to a file of this machine, or to its content."""
+
+LOG_IN = (
+    "make a token with write permission at https://huggingface.co/settings/tokens, then run `hf auth login` or set "
+    "the environment variable HF_TOKEN"
+)
+AGAIN = "nothing of it is visible before the one commit; run the same command again, which sends what is missing"
+
+
+class HubError(RuntimeError):
+    """An installation or publication that failed; the message names what is at fault and the remedy."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What goes, or went, to a repository.
+
+    Attributes:
+        repo_id: ``owner/name``.
+        kind: of the repository.
+        tag: of the version; None for no tag.
+        files: path in the repository -> bytes.
+        url: of the commit or, where nothing was to be sent, of the repository; empty for a dry run.
+        sent: paths that were sent or deleted.
+    """
+
+    repo_id: str
+    kind: Kind
+    tag: str | None
+    files: dict[str, int]
+    url: str = ""
+    sent: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = self.repo_id if self.kind == "model" else f"{self.kind}s/{self.repo_id}"
+        lines = [place + (f", tag {self.tag}" if self.tag else "")]
+        lines += [f"{size / 1e6:10.2f} MB  {path}" for path, size in self.files.items()]
+        lines.append(f"{sum(self.files.values()) / 1e6:10.2f} MB  in {len(self.files)} files")
+        if self.url:
+            lines.append(f"{len(self.sent)} files changed: {self.url}" if self.sent else f"all there: {self.url}")
+        return "\n".join(lines)
+
+
+def push(
+    repo_id: str,
+    kind: Kind,
+    files: Files,
+    *,
+    tag: str | None,
+    message: str,
+    private: bool,
+    delete: Sequence[str] = (),
+    space_sdk: str | None = None,
+    token: str | None = None,
+    dry_run: bool = True,
+) -> Publication:
+    """Bring files into a repository, which is created if it does not exist.
+
+    What is there already is not sent. All changes are one commit on top of the state that they were compared with, and
+    the tag comes last, so that a run that is cut off leaves the repository as it was, or lacking no more than its tag.
+
+    Args:
+        repo_id: ``owner/name``.
+        kind: of the repository.
+        files: what it shall hold.
+        tag: of the version. One that exists is never moved.
+        message: of the commit.
+        private: whether a repository created here is private.
+        delete: globs of paths that are deleted unless they are among `files`; other files stay.
+        space_sdk: of a Space, e.g. ``static``.
+        token: of the Hub; by default that of the environment or of ``hf auth login``.
+        dry_run: only tell what would be there; asks nothing of the Hub.
+
+    Raises:
+        HubError: the name is none of the Hub's, there is no token, the tag stands for other content, or the Hub
+            refuses.
+    """
+    check_name(repo_id)
+    sizes = {path: len(it) if isinstance(it, bytes) else it.stat().st_size for path, it in files.items()}
+    if dry_run:
+        return Publication(repo_id, kind, tag, sizes)
+
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.errors import HTTPError
+
+    token = token or get_token()
+    if not token:
+        raise HubError(f"{repo_id}: there is no token of the Hub; {LOG_IN}")
+    api = HfApi(token=token)
+    try:
+        home = api.create_repo(repo_id, repo_type=kind, private=private, space_sdk=space_sdk, exist_ok=True)
+        tags = {item.name: item.target_commit for item in api.list_repo_refs(repo_id, repo_type=kind).tags}
+        if tag in tags:
+            if apart := [path for part in _apart(api, repo_id, kind, tags[tag], files, delete) for path in part]:
+                raise HubError(
+                    f"{repo_id}: {tag} is already published with another {apart[0]} ({len(apart)} files differ); "
+                    "raise the version"
+                )
+            return Publication(repo_id, kind, tag, sizes, str(home))
+        head = api.repo_info(repo_id, repo_type=kind).sha
+        assert head is not None
+        changed, stale = _apart(api, repo_id, kind, head, files, delete)
+        url = str(home)
+        if changed or stale:
+            commit = api.create_commit(
+                repo_id,
+                _operations(files, changed, stale),
+                repo_type=kind,
+                commit_message=message,
+                parent_commit=head,
+            )
+            head, url = commit.oid, commit.commit_url
+        if tag:
+            api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind)
+    except HubError:
+        raise
+    except (HTTPError, OSError, RuntimeError, ValueError) as error:
+        # Not chained: a server may repeat the token in its answer.
+        raise HubError(f"{repo_id}: {_told(error, repo_id)} ({hidden(str(error), token)})") from None
+    return Publication(repo_id, kind, tag, sizes, url, (*changed, *stale))
+
+
+def check_name(repo_id: str) -> None:
+    """Check the name of a repository.
+
+    Raises:
+        HubError: it is none of the Hub's, or without an owner.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise HubError(f"'{repo_id}' is not a repository name ({error}); use owner/name") from error
+    if repo_id.count("/") != 1:
+        raise HubError(f"'{repo_id}' is not a repository name; use owner/name")
+
+
+def _apart(
+    api: HfApi, repo_id: str, kind: Kind, revision: str, files: Files, delete: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Paths whose content differs from that of a revision, and paths there that are to go."""
+    from huggingface_hub.hf_api import RepoFile
+
+    tree = api.list_repo_tree(repo_id, repo_type=kind, revision=revision, recursive=True)
+    there = {item.path: item for item in tree if isinstance(item, RepoFile)}
+    changed = [path for path, content in files.items() if path not in there or not _same(content, there[path])]
+    stale = [path for path in there if path not in files and any(fnmatch(path, pattern) for pattern in delete)]
+    return changed, stale
+
+
+def _same(content: Path | bytes, there: RepoFile) -> bool:
+    """Whether a file of the repository has this content: by SHA-256 in large file storage, else as git hashes it."""
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if size != there.size:
+        return False
+    if there.lfs is not None:
+        digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else file_digest(content)
+        return digest == there.lfs.sha256
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == there.blob_id
+
+
+def _operations(files: Files, changed: Sequence[str], stale: Sequence[str]) -> list[Any]:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    return [
+        *(CommitOperationAdd(path_in_repo=path, path_or_fileobj=files[path]) for path in changed),
+        *(CommitOperationDelete(path_in_repo=path) for path in stale),
+    ]
+
+
+def _told(error: BaseException, repo_id: str) -> str:
+    """What went wrong and what to do, by the status of the answer."""
+    owner = repo_id.split("/")[0]
+    cause: BaseException | None = error
+    while cause is not None and getattr(cause, "response", None) is None:
+        cause = cause.__cause__
+    status = 0 if cause is None else cause.response.status_code  # type: ignore[attr-defined]
+    if status == 401:
+        return f"the Hub does not accept the token; {LOG_IN}"
+    if status == 403:
+        return (
+            f"the token may not write there; take one with write permission for {owner}, ask an owner of {owner} for "
+            "it, or choose another name"
+        )
+    if status == 404:
+        return f"the Hub knows no {owner} that this token may write to; check the name, and the token's permissions"
+    if status == 412:
+        return f"somebody else changed the repository meanwhile; {AGAIN}"
+    if status in (408, 429) or status >= 500:
+        return f"the Hub failed with status {status}; {AGAIN}"
+    if status:
+        return f"the Hub refused with status {status}; mend what it names and run the same command again"
+    return f"the Hub cannot be reached, or the connection was cut; {AGAIN}"
