@@ -282,8 +282,16 @@ def test_a_teleported_object_takes_boxes_and_pixels_along(kitchen: Controller) -
 
 def test_a_turned_object_turns_its_oriented_box(kitchen: Controller) -> None:
     before = thing(kitchen, BOWL)
-    turned = {**before["rotation"], "y": before["rotation"]["y"] + 30}
-    kitchen.step("TeleportObject", objectId=BOWL, position=before["position"], rotation=turned, raise_for_failure=True)
+    # About all three axes, or the order of the angles would not show.
+    turned = {"x": 20.0, "y": before["rotation"]["y"] + 50, "z": -35.0}
+    kitchen.step(
+        "TeleportObject",
+        objectId=BOWL,
+        position={**before["position"], "y": before["position"]["y"] + 0.3},
+        rotation=turned,
+        forceKinematic=True,
+        raise_for_failure=True,
+    )
     after = thing(kitchen, BOWL)
     centre = [np.array(item["objectOrientedBoundingBox"]["cornerPoints"]) for item in (before, after)]
     pivot = [place(item["position"]) for item in (before, after)]
@@ -300,6 +308,12 @@ def test_a_collision_is_refused_unless_forced(kitchen: Controller) -> None:
     assert not kitchen.step("TeleportObject", **into)
     assert kitchen.last_event.metadata["errorMessage"] == f"{APPLE} is colliding with {BOWL} after teleport."
     assert thing(kitchen, APPLE)["position"] == apple["position"]
+    # Two centimetres of overlap are too many; two of air are enough.
+    reach = (place(bowl["axisAlignedBoundingBox"]["size"]) + place(apple["axisAlignedBoundingBox"]["size"]))[0] / 2
+    centre = bowl["axisAlignedBoundingBox"]["center"]["x"] - apple["axisAlignedBoundingBox"]["center"]["x"]
+    touching = {**over, "x": apple["position"]["x"] + centre - reach + 0.02}
+    assert not kitchen.step("TeleportObject", **{**into, "position": touching})
+    assert kitchen.step("TeleportObject", **{**into, "position": {**touching, "x": touching["x"] - 0.04}})
     # Forced, it is pushed out and comes to rest on top.
     assert kitchen.step("TeleportObject", **into, forceAction=True)
     assert bottom(thing(kitchen, APPLE)) == pytest.approx(
@@ -352,6 +366,11 @@ def test_physics_waits_while_paused(kitchen: Controller) -> None:
 def test_placing_on_the_points_of_a_receptacle(kitchen: Controller) -> None:
     free = kitchen.step("GetSpawnCoordinatesAboveReceptacle", objectId=ISLAND).metadata["actionReturn"]
     assert len(free) > 100
+    # Not on top of what stands there, nor below it.
+    bowl = thing(kitchen, BOWL)["axisAlignedBoundingBox"]
+    offsets = np.array([place(point) for point in free]) - place(bowl["center"])
+    assert not (np.abs(offsets[:, [0, 2]]) < place(bowl["size"])[[0, 2]] / 3).all(axis=1).any()
+    assert np.ptp(offsets[:, 1]) < 1e-6
     placed = 0
     for point in free[::40]:
         if kitchen.step("PlaceObjectAtPoint", objectId=APPLE, position=point):
@@ -386,6 +405,23 @@ def test_setting_all_poses_restores_a_state(kitchen: Controller) -> None:
     for item in start.metadata["objects"]:
         assert thing(kitchen, item["objectId"])["position"] == item["position"]
         assert thing(kitchen, item["objectId"])["parentReceptacles"] == item["parentReceptacles"]
+
+
+def test_stationary_poses_float_and_others_fall(kitchen: Controller) -> None:
+    height = bottom(thing(kitchen, APPLE))
+    for stationary, wanted in ((True, height + 0.4), (False, height)):
+        raised = poses(kitchen)
+        for pose in raised:
+            if pose["objectName"] == thing(kitchen, APPLE)["name"]:
+                pose["position"] = {**pose["position"], "y": recorded_height(APPLE) + 0.4}
+        assert kitchen.step("SetObjectPoses", objectPoses=raised, placeStationary=stationary)
+        assert bottom(thing(kitchen, APPLE)) == pytest.approx(wanted, abs=0.01)
+
+
+def recorded_height(object_id: str) -> float:
+    """Recorded height of an object of FloorPlan1."""
+    items = scenes.recorded("FloorPlan1")["objects"]
+    return float(next(item["position"]["y"] for item in items if item["objectId"] == object_id))
 
 
 def test_setting_poses_removes_the_unlisted_and_copies_the_repeated(kitchen: Controller) -> None:
