@@ -49,7 +49,8 @@ def _add_edit(commands: Any) -> None:
     edit.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     edit.add_argument("--count", type=int, help="only the first rows (default: all)")
     edit.add_argument("--seed", type=int, default=42, help="of every picture (default: %(default)s)")
-    edit.add_argument("--adapter", type=Path, help="folder of a LoRA adapter")
+    edit.add_argument("--revision", help="of the Hub repository: a tag, a branch or a commit (default: the newest)")
+    edit.add_argument("--adapter", help="folder of a LoRA adapter, or a Hub repository")
     edit.add_argument("--points", type=int, help="of time; one update less than that")
     edit.add_argument("--text-scale", type=float, help="how strongly the instruction guides")
     edit.add_argument("--image-scale", type=float, help="how strongly the source guides")
@@ -106,7 +107,14 @@ def _edit(options: argparse.Namespace) -> int:
     names = ("points", "text_scale", "image_scale", "renorm", "renorm_min", "interval", "shift", "sample_latents")
     settings = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     dtype = getattr(torch, options.dtype) if options.dtype else None
-    editor = BagelEditor(options.model, device=options.device, dtype=dtype, adapter=options.adapter, **settings)
+    editor = BagelEditor(
+        options.model,
+        device=options.device,
+        dtype=dtype,
+        adapter=options.adapter,
+        revision=options.revision,
+        **settings,
+    )
     try:
         summary = edit_rows(
             editor,

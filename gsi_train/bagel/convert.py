@@ -33,6 +33,7 @@ from gsi_train.bagel.vae import config_of, diffusers_name, new_vae, to_diffusers
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 RELEASED_WEIGHTS, RELEASED_VAE = "ema.safetensors", "ae.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 OWN_VAE = Path("vae", "diffusion_pytorch_model.safetensors")
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 SHOWN = 20
@@ -95,6 +96,49 @@ def local_folder(
             "or give the folder of a downloaded checkpoint"
         ) from error
     return Path(folder)
+
+
+def local_folders(
+    name_or_path: str | os.PathLike[str],
+    adapter: str | os.PathLike[str] | None = None,
+    *,
+    revision: str | None = None,
+    local_files_only: bool = False,
+) -> tuple[Path, Path | None]:
+    """The folder of a checkpoint and that of the adapter on it, downloaded where they are repositories of the Hub.
+
+    Args:
+        name_or_path: of a checkpoint, or of an adapter, which names the checkpoint that it is for.
+        adapter: folder or repository of an adapter.
+        revision: of `name_or_path`.
+        local_files_only: take only what was downloaded before.
+
+    Raises:
+        CheckpointError: one of them cannot be had, or there would be two adapters.
+    """
+    folder = local_folder(name_or_path, revision=revision, local_files_only=local_files_only)
+    if not is_adapter(folder):
+        if adapter is None:
+            return folder, None
+        return folder, local_folder(adapter, local_files_only=local_files_only)
+    if adapter is not None:
+        raise CheckpointError(f"{name_or_path}: is an adapter itself; name the model, or leave {adapter} out")
+    facts = _json(folder / ADAPTER_CONFIG)
+    base = facts.get("base_model_name_or_path")
+    try:
+        if not base:
+            raise CheckpointError(f"{ADAPTER_CONFIG} names no base_model_name_or_path")
+        return local_folder(base, revision=facts.get("revision"), local_files_only=local_files_only), folder
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{name_or_path}: is an adapter, and the model that it is for cannot be had ({error}); name that model, "
+            f"with adapter={str(name_or_path)!r}"
+        ) from error
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter, and no model."""
+    return (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file()
 
 
 def is_released(folder: Path) -> bool:

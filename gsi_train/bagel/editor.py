@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from gsi_train.bagel.convert import local_folder
+from gsi_train.bagel.convert import local_folders
 from gsi_train.bagel.pipeline import BagelPipeline, Turn
 from gsi_train.edit import EditingError
 
@@ -25,10 +25,11 @@ class BagelEditor:
     """Edits pictures with a BAGEL.
 
     Args:
-        name_or_path: a folder, or a repository of the Hub.
+        name_or_path: a folder, or a repository of the Hub; also that of an adapter, which names its model.
         device: where it computes (default: a GPU if there is one).
         dtype: of the weights (default: bfloat16 on a GPU, else as stored).
-        adapter: folder of a LoRA adapter.
+        adapter: folder or repository of a LoRA adapter.
+        revision: of the repository `name_or_path`.
         settings: fields of [`EditSettings`] that are not the checkpoint's.
 
     Raises:
@@ -42,20 +43,20 @@ class BagelEditor:
         *,
         device: str | None = None,
         dtype: torch.dtype | None = None,
-        adapter: Path | None = None,
+        adapter: str | os.PathLike[str] | None = None,
+        revision: str | None = None,
         **settings: Any,
     ) -> None:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         if dtype is None and torch.device(device).type != "cpu":
             dtype = torch.bfloat16
-        folder = local_folder(name_or_path)
-        self.pipeline = BagelPipeline.from_pretrained(folder, dtype=dtype, device=device, adapter=adapter)
+        folder, worn = local_folders(name_or_path, adapter, revision=revision)
+        self.pipeline = BagelPipeline.from_pretrained(folder, dtype=dtype, device=device, adapter=worn)
         self.settings = replace(self.pipeline.edit_settings, **settings)
-        files = [*folder.rglob("*.safetensors"), *(adapter.glob("*.safetensors") if adapter else ())]
         self.about = {
-            "model": Path(name_or_path).resolve().name if Path(name_or_path).is_dir() else str(name_or_path),
-            "adapter": adapter.resolve().name if adapter else None,
-            "weights": fingerprint(files),
+            "model": _told(name_or_path),
+            "adapter": None if adapter is None else _told(adapter),
+            "weights": fingerprint(weight_files(folder, worn)),
             "dtype": str(self.pipeline.model.dtype).removeprefix("torch."),
             **asdict(self.settings),
         }
@@ -80,6 +81,16 @@ class BagelEditor:
                 f"{len(turns)} pictures at once are too many for the memory of the GPU ({error}); lower --batch, or "
                 "take a GPU with more memory"
             ) from error
+
+
+def _told(name_or_path: str | os.PathLike[str]) -> str:
+    """A repository, or a folder without the place where it lies."""
+    return Path(name_or_path).resolve().name if Path(name_or_path).is_dir() else str(name_or_path)
+
+
+def weight_files(folder: Path, adapter: Path | None) -> list[Path]:
+    """All files of weights of a checkpoint, its autoencoder's and its adapter's among them."""
+    return [*folder.rglob("*.safetensors"), *(adapter.glob("*.safetensors") if adapter else ())]
 
 
 def fingerprint(files: Sequence[Path]) -> str:

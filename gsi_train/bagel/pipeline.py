@@ -75,30 +75,33 @@ class BagelPipeline:
         """Read a checkpoint of our own or of the released layout.
 
         Args:
-            name_or_path: a folder, or a repository of the Hub (`owner/name`), which is downloaded then.
+            name_or_path: a folder, or a repository of the Hub (`owner/name`), which is downloaded then. That of an
+                adapter will do, too: it names the model that it is for.
             dtype: of the weights (default: as stored).
             device: where they go.
-            adapter: folder of a LoRA adapter, which is merged into the weights.
+            adapter: folder or repository of a LoRA adapter, which is merged into the weights.
             understanding_only: for answers: neither read nor keep the generation expert and the autoencoder.
             weights: another file of weights in the folder, e.g. `model.safetensors` beside `ema.safetensors`.
-            revision: of the repository.
+            revision: of the repository `name_or_path`: a tag, a branch, or a commit.
             local_files_only: do not download.
 
         Raises:
             CheckpointError: it cannot be read, or is not what it says it is.
             ValueError: processor and model do not belong together.
         """
-        folder = convert.local_folder(name_or_path, revision=revision, local_files_only=local_files_only)
+        folder, worn = convert.local_folders(
+            name_or_path, adapter, revision=revision, local_files_only=local_files_only
+        )
         processor = BagelProcessor.from_pretrained(folder)
         model = convert.load_model(
             folder, weights=weights, dtype=dtype, device=device, understanding_only=understanding_only
         )
         processor.check(model.config)
         model.name_or_path = str(name_or_path)
-        if adapter is not None:
+        if worn is not None:
             from gsi_train.bagel.adapters import load_adapter, merge_adapter
 
-            model = merge_adapter(load_adapter(model, Path(adapter)))
+            model = merge_adapter(load_adapter(model, worn))
         vae = None
         if not model.config.understanding_only:
             vae = convert.load_vae(folder, dtype=model.dtype, device=device)

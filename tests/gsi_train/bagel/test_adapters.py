@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,23 @@ def test_a_pipeline_with_an_adapter_draws_something_else(tmp_path: Path) -> None
     again = BagelPipeline.from_pretrained(tmp_path / "base", adapter=tmp_path / "adapter")
     assert again.edit([turn], [3])[0].tobytes() != before
     again.save_pretrained(tmp_path / "merged")
+
+
+def test_an_adapter_names_its_model(tmp_path: Path) -> None:
+    plain, folder = whole.pipeline(), tmp_path / "adapter"
+    plain.save_pretrained(tmp_path / "base")
+    plain.model.name_or_path = str(tmp_path / "base")
+    save_adapter(learned(plain.model), folder)
+    named = BagelPipeline.from_pretrained(folder).model.state_dict()
+    given = BagelPipeline.from_pretrained(tmp_path / "base", adapter=folder).model.state_dict()
+    assert all(torch.equal(weight, given[name]) for name, weight in named.items())
+    with pytest.raises(CheckpointError, match=r"is an adapter itself; name the model, or leave .* out"):
+        BagelPipeline.from_pretrained(folder, adapter=folder)
+    file = folder / "adapter_config.json"
+    for base, told in (("nowhere", "nowhere: there is no such folder"), (None, "names no base_model_name_or_path")):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": base}))
+        with pytest.raises(CheckpointError, match=rf"is an adapter, .*{told}.*name that model, with adapter='/"):
+            BagelPipeline.from_pretrained(folder)
 
 
 def test_a_model_with_an_adapter_is_not_saved_as_a_whole_one(tmp_path: Path) -> None:
