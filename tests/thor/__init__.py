@@ -21,7 +21,14 @@ import pytest
 from tests.thor.faults import history, parse
 
 
-__all__ = ["arguments", "history", "home", "install", "install_build"]
+__all__ = ["arguments", "controller_class", "history", "home", "install", "install_build"]
+
+
+def controller_class() -> Any:
+    """The real `ai2thor.controller.Controller`; skips the test where it or the player's ray caster is missing."""
+    pytest.importorskip("embreex", reason="needs the extra [sim]: pip install 'gsi-bench[sim]'")
+    module = pytest.importorskip("ai2thor.controller", reason="needs the extra [thor]: pip install 'gsi-bench[thor]'")
+    return module.Controller
 
 
 def install(folder: Path, faults: str = "") -> Path:
