@@ -83,6 +83,11 @@ class Player:
             reply["actionReturn"] = perform(self.state, action)
         except ActionError as error:
             reply.update(lastActionSuccess=False, errorMessage=str(error), errorCode=error.code)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # Unity, too, reports what goes wrong inside an action and lives on.
+            reply.update(
+                lastActionSuccess=False, errorMessage=f"{type(error).__name__}: {error}", errorCode="Undefined"
+            )
         moved = self.state.moved
         if reply["lastActionSuccess"] and moved is not None and moved.enabled:
             self._mishap(moved, faults.take(("drop", "fall"), number, name))

@@ -208,6 +208,7 @@ def test_wrong_calls_are_told_as_unity_tells_them(kitchen: Any) -> None:
         kitchen.step("PlaceObjectAtPoint", objectId=APPLE, position={"x": 0, "y": 1, "z": 0}, forceAction=True)
     assert not kitchen.step("DisableObject", objectId="Pear|1|1|1")
     assert "is not the objectId on any object in the scene" in kitchen.last_event.metadata["errorMessage"]
+    assert not kitchen.step("PlaceObjectAtPoint", objectId=APPLE, position={"x": 0})
     assert kitchen.step("Pass")
     assert kitchen.step("Done")
 
