@@ -30,6 +30,7 @@ from gsi_datasets.scene import Scene
 from gsi_datasets.scenes import Stage, stages
 from gsi_datasets.spec import DatasetSpec
 from gsi_datasets.steps import STEPS, Attempt, Tools, look, tools, visibly_changed
+from gsi_datasets.worlds.specs import ThorWorld
 
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
         renderer: ``gl``, ``warp`` or ``photo``.
         wanted: slots still needed (`Split.slots`); the others are skipped, which changes nothing for those wanted.
     """
-    use, result = tools(renderer), SceneResult(index)
-    operations = spec.operations_of(index, wanted)
+    result, operations = SceneResult(index), spec.operations_of(index, wanted)
     if not operations:
         return result
+    use = tools_for(spec, index, renderer)
     views: list[_View] = []
     for stage in stages(spec, split, index, use.simulator, use.rays, partial(_timed, result)):
         if stage.scene is None:
@@ -71,6 +72,17 @@ def make_scene(spec: DatasetSpec, split: str, index: int, renderer: str, wanted:
     for view in views:
         view.finish(pictures)
     return result
+
+
+def tools_for(spec: DatasetSpec, index: int, renderer: str) -> Tools:
+    """The tools for a scene of a spec: Unity moves, sees and draws what it plays, whatever draws the other scenes."""
+    _, world, _ = spec.world_of(index)
+    if not isinstance(world, ThorWorld):
+        return tools(renderer)
+    from gsi_datasets.simulators.thor import connect
+
+    unity = connect(world, spec.image_size)
+    return Tools(unity, unity, unity)
 
 
 class _View:

@@ -22,7 +22,7 @@ from gsi_datasets.worlds.specs import Outside, RoomWorld, Viewed
 
 
 if TYPE_CHECKING:
-    from gsi_datasets.renderers.rays import RayCaster
+    from gsi_datasets.renderers.rays import Caster
     from gsi_datasets.views import Curation
 
 # What moves farther than this while it comes to rest fell, or was put where it cannot stay.
@@ -57,7 +57,7 @@ def stages(
     split: str,
     index: int,
     simulator: Simulator,
-    rays: RayCaster,
+    rays: Caster,
     clock: Clock = lambda step: nullcontext(),
 ) -> Iterator[Stage]:
     """The scenes of one number of a split.
@@ -110,7 +110,7 @@ def compose(spec: DatasetSpec, split: str, index: int) -> Scene:
     return arranged
 
 
-def viewpoints(spec: DatasetSpec, split: str, index: int, rested: Scene, rays: RayCaster) -> Curation:
+def viewpoints(spec: DatasetSpec, split: str, index: int, rested: Scene, rays: Caster) -> Curation:
     """The views that are chosen of a home at rest, and those that are not."""
     from gsi_datasets.views import curate
 

@@ -24,7 +24,7 @@ from gsi_datasets.simulators.base import Simulator
 
 if TYPE_CHECKING:
     from gsi_datasets.renderers.base import Renderer
-    from gsi_datasets.renderers.rays import Layers, RayCaster
+    from gsi_datasets.renderers.rays import Caster, Layers
     from gsi_datasets.rows import Pictures
 
 # Smallest visible area of an edited object, as a share of the image.
@@ -40,7 +40,7 @@ class Tools:
     """What a worker process keeps warm: physics, rays, colours."""
 
     simulator: Simulator
-    rays: RayCaster
+    rays: Caster
     renderer: Renderer
 
 

@@ -25,7 +25,7 @@ from gsi_datasets.worlds.specs import Viewed
 
 
 if TYPE_CHECKING:
-    from gsi_datasets.renderers.rays import RayCaster
+    from gsi_datasets.renderers.rays import Caster
 
 Array = NDArray[np.float64]
 FEWEST = 4
@@ -103,7 +103,7 @@ class Curation:
 
 
 def curate(
-    scene: Scene, world: Viewed, count: int, image_size: int, rng: np.random.Generator, rays: RayCaster
+    scene: Scene, world: Viewed, count: int, image_size: int, rng: np.random.Generator, rays: Caster
 ) -> Curation:
     """Views of a home.
 
@@ -226,7 +226,7 @@ class _Scout:
         world: Viewed,
         image_size: int,
         rng: np.random.Generator,
-        rays: RayCaster,
+        rays: Caster,
     ) -> None:
         self.scene, self.rooms, self.floor, self.world = scene, rooms, floor, world
         self.image_size, self.rng, self.rays = image_size, rng, rays

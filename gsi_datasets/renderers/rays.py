@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,18 @@ class Layers:
     depth: NDArray[np.float32]
     instances: NDArray[np.uint16]
     visibility: dict[str, Visibility]
+
+
+class Caster(Protocol):
+    """What tells the layers of frames: rays, or a simulator that sees by itself."""
+
+    def layers(self, scene: Scene) -> Layers:
+        """Depth, instance ids and visibility of a scene."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """Names and versions of what decides the layers, for provenance."""
+        ...
 
 
 class _Cast(NamedTuple):
