@@ -55,11 +55,15 @@ class Publication:
     def __str__(self) -> str:
         place = self.repo_id if self.kind == "model" else f"{self.kind}s/{self.repo_id}"
         lines = [place + (f", tag {self.tag}" if self.tag else "")]
-        lines += [f"{size / 1e6:10.2f} MB  {path}" for path, size in self.files.items()]
-        lines.append(f"{sum(self.files.values()) / 1e6:10.2f} MB  in {len(self.files)} files")
+        lines += [f"{_size(size):>12}  {path}" for path, size in self.files.items()]
+        lines.append(f"{_size(sum(self.files.values())):>12}  in {len(self.files)} files")
         if self.url:
             lines.append(f"{len(self.sent)} files changed: {self.url}" if self.sent else f"all there: {self.url}")
         return "\n".join(lines)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def push(
@@ -207,7 +211,9 @@ def _told(error: BaseException, repo_id: str) -> str:
             "it, or choose another name"
         )
     if status == 404:
-        return f"the Hub knows no {owner} that this token may write to; check the name, and the token's permissions"
+        return (
+            f"the Hub shows this token no such owner or repository; check the name and its rights for {owner}"
+        )
     if status == 412:
         return f"somebody else changed the repository meanwhile; {AGAIN}"
     if status in (408, 429) or status >= 500:

@@ -89,14 +89,14 @@ def _told(name_or_path: str | os.PathLike[str]) -> str:
 
 
 def weight_files(folder: Path, adapter: Path | None) -> list[Path]:
-    """All files of weights of a checkpoint, its autoencoder's and its adapter's among them."""
-    return [*folder.rglob("*.safetensors"), *(adapter.glob("*.safetensors") if adapter else ())]
+    """All files of weights of a checkpoint, its autoencoder's among them, then those of its adapter."""
+    return [*sorted(folder.rglob("*.safetensors")), *(sorted(adapter.glob("*.safetensors")) if adapter else ())]
 
 
 def fingerprint(files: Sequence[Path]) -> str:
     """Tells weights apart, without reading all of them: of each file its size and bytes at many places."""
     digest = hashlib.sha256()
-    for file in sorted(files):
+    for file in files:
         size = file.stat().st_size
         digest.update(f"{file.name} {size} ".encode())
         with file.open("rb") as stream:

@@ -66,7 +66,7 @@ def test_a_dry_run_says_what_would_go_and_asks_nothing(monkeypatch: pytest.Monke
     assert [text.splitlines()[0] for text in told] == [
         f"spaces/someone/{name}, tag v{__version__}" for name in gsi_metrics.MODULES
     ]
-    assert all(re.search(r"0\.00 MB  requirements.txt\n", text) for text in told)
+    assert all(re.search(r"0\.0 kB  requirements.txt\n", text) for text in told)
     with pytest.raises(HubError, match=r"'some one/instruction_compliance' is not a repository name"):
         publish_metrics("some one")
     with pytest.raises(ValueError, match="no metric named 'beauty'"):
