@@ -18,7 +18,7 @@ from gsi_datasets.checks import Reason
 from gsi_datasets.scene import Scene
 from gsi_datasets.simulators.base import Simulator, supports
 from gsi_datasets.spec import DatasetSpec
-from gsi_datasets.worlds.specs import Outside, RoomWorld, Viewed
+from gsi_datasets.worlds.specs import MolmoWorld, Outside, RoomWorld, Viewed
 
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def stages(
         yield Stage(None, Reason("no-view", f"{len(curation.chosen)} of {world.views} views; {counts}"))
     for number, view in enumerate(curation.chosen):
         scene = replace(rested, name=f"{rested.name}-v{number}", camera=view.camera)
-        if isinstance(world, RoomWorld):
+        if isinstance(world, RoomWorld | MolmoWorld):
             from gsi_datasets.worlds.room import lit_where_seen
 
             scene = lit_where_seen(scene)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 FEWEST = 4
-"""Objects that can be edited which a view must show."""
+"""Objects that can be edited which a view must show, if the scene has so many."""
 TURN_WEIGHT = 1.0
 """Metres that one radian of heading counts for in the distance of views."""
 DIFFERENT = 0.6
@@ -157,12 +157,12 @@ def _dispersed(scout: _Scout, count: int) -> tuple[list[Viewpoint], list[Viewpoi
     good: dict[int, list[Viewpoint]] = {}
     for label in labels:
         drawn = scout.around(label, STANDS if label == main else STANDS_ELSEWHERE)
-        hopeful = sorted((it for it in drawn if it.prospect >= FEWEST), key=lambda it: -it.prospect)
+        hopeful = sorted((it for it in drawn if it.prospect >= scout.fewest), key=lambda it: -it.prospect)
         looks = LOOKS * count if label == main else 2 * LOOKS
         worth = farthest(hopeful[: 3 * looks], looks)
         seen = [scout.judged(it) for it in worth]
         good[label] = sorted((it for it in seen if it.verdict == "spare"), key=lambda it: -it.score)
-        candidates += [replace(it, verdict="few") for it in drawn if it.prospect < FEWEST]
+        candidates += [replace(it, verdict="few") for it in drawn if it.prospect < scout.fewest]
         candidates += [it for it in hopeful if it not in worth] + seen
     # Two thirds of the views from the main room, and one from each other room that is more than a way through.
     shares = {label: int(scout.floor.rooms[label].kind != "hallway") for label in labels}
@@ -197,7 +197,7 @@ def _random(scout: _Scout, count: int) -> tuple[list[Viewpoint], list[Viewpoint]
         if len(chosen) == count or looks == LOOKS * count:
             break
         drawn = scout.anywhere()
-        if drawn.prospect < FEWEST:
+        if drawn.prospect < scout.fewest:
             candidates.append(replace(drawn, verdict="few"))
             continue
         looks += 1
@@ -230,6 +230,8 @@ class _Scout:
     ) -> None:
         self.scene, self.rooms, self.floor, self.world = scene, rooms, floor, world
         self.image_size, self.rng, self.rays = image_size, rng, rays
+        # A scene that holds less than a view should show is no home: its views show all it has.
+        self.fewest = max(min(FEWEST, len(scene.movable)), 1)
         self._corners = np.stack([corners(item.box) for item in scene.objects])
         origin = scene["room"].position[:2]
         self._rooms = np.array([room_at(rooms, item.box.centre[:2] - origin) for item in scene.objects])
@@ -266,7 +268,7 @@ class _Scout:
         seen = self.rays.layers(framed)
         if ((seen.depth > 0) & (seen.depth < NEAR)).mean() > NEAR_SHARE:
             return replace(view, verdict="close")
-        if (seen.instances > 0).mean() < SPARSE:
+        if self.fewest == FEWEST and (seen.instances > 0).mean() < SPARSE:
             return replace(view, verdict="bare")
         # Few pixels tell poorly whether a thing is cut off by the frame; its box tells.
         whole = self._whole(small)
@@ -277,7 +279,7 @@ class _Scout:
         kinds, carriers = (len({getattr(framed[name], key) for name in named}) for key in ("category", "support"))
         score = min(len(named), 8) + 0.5 * kinds + carriers + min(len(self._roomy & sight.anchors), 3)
         score += 2 * float(np.clip(np.median(seen.depth) - FOCUS[0], 0, 2))
-        verdict = "spare" if len(named) >= FEWEST else "few"
+        verdict = "spare" if len(named) >= self.fewest else "few"
         return replace(view, score=score, actionable=named, verdict=verdict)
 
     def _view(self, label: int, place: Array, focus: Array | None) -> Viewpoint:

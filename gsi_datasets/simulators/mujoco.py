@@ -91,7 +91,7 @@ class MujocoSimulator:
         """Contacts and overlaps of the scene as it stands, one per pair of objects, gaps up to 1 mm included."""
         if not scene.movable:
             return ()
-        with _quiet():
+        with quiet():
             compiled = self._at(scene)
             _collide(compiled)
             return _contacts(scene, compiled)
@@ -103,7 +103,7 @@ class MujocoSimulator:
         """
         if not scene.movable:
             return Settled(scene, rested=True, seconds=0.0, contacts=())
-        with _quiet():
+        with quiet():
             compiled = self._at(scene)
             restless = _run(compiled, self._patience)
             seconds = float(compiled.data.time)
@@ -127,7 +127,7 @@ class MujocoSimulator:
         """
         if not scene.movable:
             return {}
-        with _quiet():
+        with quiet():
             compiled = self._at(scene)
             _collide(compiled)
         feet = _feet(compiled)
@@ -231,7 +231,7 @@ class MujocoSimulator:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep MuJoCo from printing and from writing a log file into the working directory; failures show in the data."""
     before, silent = mujoco.MjLogConfig.get(), mujoco.MjLogConfig.get()
     silent.logto_console = silent.logto_file = False
