@@ -211,8 +211,11 @@ def _run_build(spec: DatasetSpec, split: str, options: argparse.Namespace, *, ke
     from gsi_datasets import renderers
     from gsi_datasets.build import build
     from gsi_datasets.pipeline import make_scene
+    from gsi_datasets.worlds.specs import ThorWorld
 
-    renderer = renderers.choose(options.renderer)
+    # What Unity plays it draws too: there need be no other renderer.
+    unity = all(isinstance(world, ThorWorld) for world in spec.worlds.values() or [spec.world])
+    renderer = "unity" if unity else renderers.choose(options.renderer)
     workers = options.workers or min(8, os.cpu_count() or 1)
     print(f"building {spec.name}/{split}: {spec.splits[split].total} triplets, renderer {renderer}, {workers} workers")
     return build(
