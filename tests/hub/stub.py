@@ -1,4 +1,4 @@
-"""A dataset Hub of a few dozen lines on the loopback interface: enough to publish to and to load from.
+"""A Hub of a few dozen lines on the loopback interface: enough to publish to and to load from.
 
 Repositories live in memory: per revision a dict from path to content. Uploads go the LFS way, so clients need
 ``HF_HUB_DISABLE_XET=1``. Ask `environment()` for what a client process must be told.
@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass
 class Repo:
-    """One dataset repository.
+    """One repository, of any kind.
 
     Attributes:
         private: as it was created.
@@ -43,12 +43,22 @@ class Repo:
 
 @dataclass
 class Hub:
-    """The state: repositories by id, blobs by SHA-256, and what was asked."""
+    """The state: repositories by id, blobs by SHA-256, and what was asked.
+
+    Attributes:
+        repos: by id.
+        blobs: by SHA-256.
+        requests: method and path, in order.
+        refuse: status of every answer; 0 for what is due.
+        only: pattern of requests that are refused; all by default.
+        endpoint: its address.
+    """
 
     repos: dict[str, Repo] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     refuse: int = 0
+    only: str = ""
     endpoint: str = ""
 
     def environment(self, home: Path) -> dict[str, str]:
@@ -101,8 +111,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{method} {path}")
-        if self.hub.refuse:
-            return self._send(self.hub.refuse, {"error": "refused"}, {"X-Error-Message": "refused by the test"})
+        if self.hub.refuse and re.search(self.hub.only, self.hub.requests[-1]):
+            # What a careless server may do: repeat the token.
+            said = f"refused by the test ({self.headers.get('Authorization')})"
+            return self._send(self.hub.refuse, {"error": "refused"}, {"X-Error-Message": said})
         for verb, pattern, action in _ROUTES:
             if verb == method and (match := re.fullmatch(pattern, path)):
                 return action(self, body, *match.groups())
@@ -131,7 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
         private = asked.get("private") or asked.get("visibility") == "private"
         status = 409 if name in self.hub.repos else 200
         self.hub.repos.setdefault(name, Repo(bool(private)))
-        self._send(status, {"url": f"{self.hub.endpoint}/datasets/{name}", "name": name, "id": name})
+        prefix = {"dataset": "datasets/", "space": "spaces/"}.get(asked.get("type"), "")
+        self._send(status, {"url": f"{self.hub.endpoint}/{prefix}{name}", "name": name, "id": name})
 
     def validate(self, body: bytes) -> None:
         self._send(200, {"errors": [], "warnings": []})
@@ -173,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         files = [
             {
                 "path": file["path"],
-                "uploadMode": "lfs" if file["path"].endswith(".parquet") else "regular",
+                "uploadMode": "lfs" if file["path"].endswith((".parquet", ".safetensors", ".png")) else "regular",
                 "shouldIgnore": False,
             }
             for file in json.loads(body)["files"]
@@ -195,6 +208,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def commit(self, body: bytes, name: str, revision: str) -> None:
         repo = self.hub.repos[name]
+        parent = json.loads(body.splitlines()[0])["value"].get("parentCommit")
+        if parent and parent != f"{len(repo.commits) - 1:040x}":
+            return self._send(412, {"error": "somebody else was faster"})
         title, files = "", dict(repo.commits[-1][1])
         for line in body.splitlines():
             key, value = (item := json.loads(line))["key"], item["value"]
@@ -208,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
                 del files[value["path"]]
         repo.commits.append((title, files))
         oid = f"{len(repo.commits) - 1:040x}"
-        self._send(200, {"commitOid": oid, "commitUrl": f"{self.hub.endpoint}/datasets/{name}/commit/{oid}"})
+        return self._send(200, {"commitOid": oid, "commitUrl": f"{self.hub.endpoint}/{name}/commit/{oid}"})
 
     def tag(self, body: bytes, name: str, revision: str) -> None:
         repo, tag = self.hub.repos[name], json.loads(body)["tag"]
@@ -241,18 +257,20 @@ def _entry(path: str, content: bytes) -> dict[str, Any]:
 
 
 _NAME = "([^/]+/[^/]+)"
+_KIND = "(?:datasets|models|spaces)"
+_PREFIX = "(?:datasets/|spaces/)?"
 _ROUTES = [
     ("POST", "/api/repos/create", _Handler.create),
     ("POST", "/api/validate-yaml", _Handler.validate),
-    ("GET", f"/api/datasets/{_NAME}/refs", _Handler.refs),
-    ("GET", f"/api/datasets/{_NAME}/tree/([^/]+)(?:/(.+))?", _Handler.tree),
-    ("GET", f"/api/datasets/{_NAME}(?:/revision/(.+))?", _Handler.info),
-    ("POST", f"/api/datasets/{_NAME}/paths-info/(.+)", _Handler.paths_info),
-    ("POST", f"/api/datasets/{_NAME}/preupload/(.+)", _Handler.preupload),
-    ("POST", f"/api/datasets/{_NAME}/commit/(.+)", _Handler.commit),
-    ("POST", f"/api/datasets/{_NAME}/tag/(.+)", _Handler.tag),
-    ("POST", f"/datasets/{_NAME}\\.git/info/lfs/objects/batch", _Handler.lfs_batch),
+    ("GET", f"/api/{_KIND}/{_NAME}/refs", _Handler.refs),
+    ("GET", f"/api/{_KIND}/{_NAME}/tree/([^/]+)(?:/(.+))?", _Handler.tree),
+    ("GET", f"/api/{_KIND}/{_NAME}(?:/revision/(.+))?", _Handler.info),
+    ("POST", f"/api/{_KIND}/{_NAME}/paths-info/(.+)", _Handler.paths_info),
+    ("POST", f"/api/{_KIND}/{_NAME}/preupload/(.+)", _Handler.preupload),
+    ("POST", f"/api/{_KIND}/{_NAME}/commit/(.+)", _Handler.commit),
+    ("POST", f"/api/{_KIND}/{_NAME}/tag/(.+)", _Handler.tag),
+    ("POST", f"/{_PREFIX}{_NAME}\\.git/info/lfs/objects/batch", _Handler.lfs_batch),
     ("PUT", "/blobs/([0-9a-f]{64})", _Handler.put_blob),
-    ("GET", f"/datasets/{_NAME}/resolve/([^/]+)/(.+)", _Handler.resolve),
-    ("HEAD", f"/datasets/{_NAME}/resolve/([^/]+)/(.+)", _Handler.resolve),
+    ("GET", f"/{_PREFIX}{_NAME}/resolve/([^/]+)/(.+)", _Handler.resolve),
+    ("HEAD", f"/{_PREFIX}{_NAME}/resolve/([^/]+)/(.+)", _Handler.resolve),
 ]
