@@ -202,13 +202,18 @@ class InFolder(Outside):
         return seen.hexdigest()[:16]
 
 
-class FolderWorld(InFolder, Viewed):
-    """Scenes of the user's own: GLB or OBJ files and a JSON file that says where they stand (docs/own_scenes.md)."""
+class FolderWorld(InFolder, Counted):
+    """Scenes of the user's own: GLB or OBJ files and JSON files that say where they stand (docs/own_scenes.md).
+
+    Attributes:
+        views: of each scene before the next one's turn comes.
+    """
 
     variable: ClassVar[str] = "GSI_BENCH_SCENES"
 
     kind: Literal["folder"] = "folder"
-    objects: Count = (2, 40)
+    objects: Count = (1, 60)
+    views: int = Field(default=4, ge=1, le=100)
 
 
 class MesaTaskWorld(InFolder, Counted):
