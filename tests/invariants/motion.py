@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 HIDDEN = 0.45
 # Turning in place is asked: so much drift costs as much as 5 % of the points, metres, first and last.
 IN_PLACE, LOOSE = 0.0015, 0.01
+# A motion that leaves so little unexplained need not be looked for elsewhere.
+EXPLAINED = 0.1
 # Where the search for a shift begins, around the shift of what is seen, metres.
 AROUND = [(0.0, 0.0, 0.0)] + [
     (r * np.cos(a), r * np.sin(a), 0.0) for r in (0.015, 0.035) for a in np.arange(4) * np.pi / 2
@@ -147,6 +149,8 @@ def search(cost: Callable[[Array, float], float], starts: list[Array], steps: Ar
             x = found.x
         if found.fun < best[0]:
             best = (found.fun, x)
+        if best[0] < EXPLAINED:
+            break
     return best
 
 
