@@ -117,16 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     install.add_argument("--cache-dir", type=Path, help="cache of the datasets library (default: its own)")
     install.set_defaults(run=_install)
 
-    publish = commands.add_parser(
-        "publish",
-        help="upload a built folder to the Hugging Face Hub (says first what would go)",
-        description="Upload a built folder to the Hub in one commit. Without --upload it only says what would go.",
-    )
-    publish.add_argument("folder", type=Path, help="a built repository folder")
-    publish.add_argument("repo", help="dataset repository, e.g. your-org/gsi-bench")
-    publish.add_argument("--upload", action="store_true", help="really upload")
-    publish.add_argument("--public", action="store_true", help="make the repository public (default: private)")
-    publish.set_defaults(run=_publish)
+    from gsi_datasets.publishing import command as publishing
+
+    kinds = publishing.add(commands)
 
     doctor = commands.add_parser(
         "doctor",
@@ -146,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
 
     conform = scoring.add(commands)
     training.add(commands, conform)
+    scoring.add_publish(kinds)
+    training.add_publish(kinds)
     return parser
 
 
@@ -269,16 +264,6 @@ def _install(options: argparse.Namespace) -> int:
     print("\nnext, in any codebase on this machine:")
     for config in configs:
         print(f'       load_dataset("gsi-bench", "{config}")')
-    return 0
-
-
-def _publish(options: argparse.Namespace) -> int:
-    from gsi_datasets import hub
-
-    result = hub.publish(options.folder, options.repo, private=not options.public, dry_run=not options.upload)
-    print(result)
-    if not options.upload:
-        print("\nnothing was sent; next:  add --upload (reads your Hub token from the environment)")
     return 0
 
 

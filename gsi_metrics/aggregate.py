@@ -44,7 +44,9 @@ def aggregate(records: Iterable[Record], resamples: int = RESAMPLES, seed: int =
     if not rows:
         return {}
     operations = np.array([row["operation"] for row in rows])
-    groups = {name: operations == name for name in sorted(set(operations))} | {OVERALL: np.full(len(rows), True)}
+    groups = {name: operations == name for name in sorted(set(operations.tolist()))} | {
+        OVERALL: np.full(len(rows), True)
+    }
     values = np.array([[_number(row.get(metric)) for metric in METRICS] for row in rows])
     success = values[:, METRICS.index("ic")] == 1
     scenes, scene_of = np.unique([row["scene"] for row in rows], return_inverse=True)
@@ -110,7 +112,9 @@ def compare(
         [[_number(two[key].get(metric)) - _number(one[key].get(metric)) for metric in METRICS] for key in ids]
     )
     operations = np.array([one[key]["operation"] for key in ids])
-    groups = {name: operations == name for name in sorted(set(operations))} | {OVERALL: np.full(len(ids), True)}
+    groups = {name: operations == name for name in sorted(set(operations.tolist()))} | {
+        OVERALL: np.full(len(ids), True)
+    }
     scenes, scene_of = np.unique([one[key]["scene"] for key in ids], return_inverse=True)
     columns = [np.where(members, difference[:, index], np.nan) for members in groups.values() for index in range(4)]
     means, intervals = _bootstrap(np.stack(columns, axis=1), scene_of, len(scenes), resamples, seed)

@@ -38,6 +38,24 @@ def add(commands: Any) -> Any:
     return kinds
 
 
+def add_publish(kinds: Any) -> None:
+    """Add what this package publishes.
+
+    Args:
+        kinds: the sub-commands of `gsi-bench publish`.
+    """
+    from gsi_datasets.publishing.command import add_switches
+
+    metrics = kinds.add_parser(
+        "metrics",
+        help="the four metrics, as Spaces",
+        description='Publish the four metrics as static Spaces, for evaluate.load("ORG/spatial_accuracy").',
+    )
+    metrics.add_argument("--org", required=True, help="owner of the Spaces")
+    add_switches(metrics)
+    metrics.set_defaults(run=_publish)
+
+
 def _add_score(commands: Any) -> None:
     score = commands.add_parser(
         "score",
@@ -107,6 +125,13 @@ def _add_validity(commands: Any) -> None:
         help="by which to score: v2-known is v2 with an observer that makes no mistake (default: all)",
     )
     validity.set_defaults(run=_validity)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from gsi_datasets.publishing.command import show
+    from gsi_metrics.publishing import publish_metrics
+
+    return show(publish_metrics(options.org, upload=options.yes, public=options.public), sent=options.yes)
 
 
 def _score(options: argparse.Namespace) -> int:

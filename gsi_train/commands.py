@@ -35,6 +35,32 @@ def add(commands: Any, conform: Any) -> None:
     _add_conform(conform)
 
 
+def add_publish(kinds: Any) -> None:
+    """Add what this package publishes.
+
+    Args:
+        kinds: the sub-commands of `gsi-bench publish`.
+    """
+    from gsi_datasets.publishing.command import add_switches
+
+    model = kinds.add_parser(
+        "model",
+        help="what gsi-bench train made",
+        description="Publish a model or an adapter with card, curve, pictures and scores.",
+        epilog="gsi-bench publish model RUN --repo my-org/bagel-gsi --scores scores/edits --dataset my-org/gsi-bench",
+    )
+    model.add_argument("folder", type=Path, help="folder of a run, or of a model or adapter itself")
+    model.add_argument("--repo", required=True, help="e.g. your-org/bagel-gsi")
+    model.add_argument(
+        "--scores", type=Path, nargs="+", default=[], metavar="OUT", help="folders that gsi-bench score wrote"
+    )
+    model.add_argument("--dataset", help="repository of the data set, where it learned and was scored from a folder")
+    model.add_argument("--base", help="repository of the model that it was made of, where that was a folder")
+    model.add_argument("--tag", help="of this version, e.g. v1.0.0 (default: none)")
+    add_switches(model)
+    model.set_defaults(run=_publish)
+
+
 def _add_edit(commands: Any) -> None:
     edit = commands.add_parser(
         "edit",
@@ -94,6 +120,26 @@ def _add_conform(conform: Any) -> None:
     )
     bagel.add_argument("folder", type=Path, help="a folder in the golden format (tests/data/bagel is one)")
     bagel.set_defaults(run=_conform)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from gsi_datasets.publishing.command import show
+
+    try:
+        from gsi_train.publishing import publish_model
+    except ImportError as error:
+        raise MissingPackageError(error) from error
+    publication = publish_model(
+        options.folder,
+        options.repo,
+        scores=options.scores,
+        dataset=options.dataset,
+        base=options.base,
+        tag=options.tag,
+        upload=options.yes,
+        public=options.public,
+    )
+    return show([publication], sent=options.yes, card=publication.card)
 
 
 def _edit(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,6 +43,7 @@ class Publication:
         files: path in the repository -> bytes.
         url: of the commit or, where nothing was to be sent, of the repository; empty for a dry run.
         sent: paths that were sent or deleted.
+        card: text of README.md; empty if there is none.
     """
 
     repo_id: str
@@ -51,6 +52,7 @@ class Publication:
     files: dict[str, int]
     url: str = ""
     sent: tuple[str, ...] = ()
+    card: str = ""
 
     def __str__(self) -> str:
         place = self.repo_id if self.kind == "model" else f"{self.kind}s/{self.repo_id}"
@@ -102,8 +104,11 @@ def push(
     """
     check_name(repo_id)
     sizes = {path: len(it) if isinstance(it, bytes) else it.stat().st_size for path, it in files.items()}
+    readme = files.get("README.md", b"")
+    card = (readme if isinstance(readme, bytes) else readme.read_bytes()).decode()
+    publication = Publication(repo_id, kind, tag, sizes, card=card)
     if dry_run:
-        return Publication(repo_id, kind, tag, sizes)
+        return publication
 
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HTTPError
@@ -121,7 +126,7 @@ def push(
                     f"{repo_id}: {tag} is already published with another {apart[0]} ({len(apart)} files differ); "
                     "raise the version"
                 )
-            return Publication(repo_id, kind, tag, sizes, str(home))
+            return replace(publication, url=str(home))
         head = api.repo_info(repo_id, repo_type=kind).sha
         assert head is not None
         changed, stale = _apart(api, repo_id, kind, head, files, delete)
@@ -142,7 +147,7 @@ def push(
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         # Not chained: a server may repeat the token in its answer.
         raise HubError(f"{repo_id}: {_told(error, repo_id)} ({hidden(str(error), token)})") from None
-    return Publication(repo_id, kind, tag, sizes, url, (*changed, *stale))
+    return replace(publication, url=url, sent=(*changed, *stale))
 
 
 def check_name(repo_id: str) -> None:
@@ -211,9 +216,7 @@ def _told(error: BaseException, repo_id: str) -> str:
             "it, or choose another name"
         )
     if status == 404:
-        return (
-            f"the Hub shows this token no such owner or repository; check the name and its rights for {owner}"
-        )
+        return f"the Hub shows this token no such owner or repository; check the name and its rights for {owner}"
     if status == 412:
         return f"somebody else changed the repository meanwhile; {AGAIN}"
     if status in (408, 429) or status >= 500:

@@ -50,7 +50,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         (["demo", "--count", "0"], "--count"),
         (["install", "empty"], "empty"),
         (["show", "empty"], "empty"),
-        (["publish", "empty", "org/name"], "empty"),
+        (["publish", "dataset", "empty", "--repo", "org/name"], "empty"),
     ],
 )
 def test_mistakes_end_with_one_clear_line(tmp_path: Path, arguments: list[str], words: str) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 import gsi_metrics
 from gsi_datasets import __version__
+from gsi_datasets.cli import main
 from gsi_datasets.publishing.repository import HubError
 from gsi_metrics.publishing import publish_metrics, space_files
 
@@ -117,3 +118,10 @@ def test_a_missing_package_is_named_as_pip_knows_it(tmp_path: Path) -> None:
     assert done.stdout.strip() == (
         "No module named 'gsi_metrics'; this metric needs its package: pip install 'gsi-bench[metrics]'"
     )
+
+
+def test_the_command_says_what_would_go(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", "metrics", "--org", "someone"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"spaces/someone/{name}, tag v{__version__}" in told for name in gsi_metrics.MODULES)
+    assert "nothing was sent; next:  add --yes" in told

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
+from gsi_datasets.cli import main
 from gsi_datasets.publishing.repository import Files, HubError
 from gsi_metrics.module import NAMES
 from gsi_metrics.runs import RunError
@@ -197,3 +198,14 @@ def test_a_dry_run_says_what_would_go_and_asks_nothing(made: Made, monkeypatch: 
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
     with pytest.raises(HubError, match=r"no token of the Hub; .*HF_TOKEN"):
         publish_model(made.full, REPO, upload=True)
+
+
+def test_the_command_shows_the_card_first(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = ["--scores", str(made.scores), "--dataset", DATASET, "--tag", "v1.0.0"]
+    assert main(["publish", "model", str(made.full), "--repo", REPO, *scores]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"{REPO}, tag v1.0.0\n")
+    assert "\n# bagel-gsi\n" in told
+    assert told.endswith("add --yes (the token is read from HF_TOKEN, or of `hf auth login`)\n")
+    assert main(["publish", "model", str(made.lora), "--repo", REPO]) == 1
+    assert capsys.readouterr().err.startswith("gsi-bench: ")
