@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -440,9 +439,7 @@ class ThorSimulator:
         return event
 
 
-@cache
-def _connected(executable: str, platform: Platform, size: int) -> ThorSimulator:
-    return ThorSimulator(ThorPlayer(executable, platform, size), size)
+_CONNECTED: dict[tuple[str, Platform, int], ThorSimulator] = {}
 
 
 def connect(world: ThorWorld, size: int) -> ThorSimulator:
@@ -455,7 +452,17 @@ def connect(world: ThorWorld, size: int) -> ThorSimulator:
     Raises:
         WorldError: what the player needs is not there.
     """
-    return _connected(world.executable, world.platform, size)
+    key = world.executable, world.platform, size
+    if key not in _CONNECTED:
+        _CONNECTED[key] = ThorSimulator(ThorPlayer(world.executable, world.platform, size), size)
+    return _CONNECTED[key]
+
+
+def disconnect() -> None:
+    """End all players of this process; they also end with it."""
+    for simulator in _CONNECTED.values():
+        simulator.player.stop()
+    _CONNECTED.clear()
 
 
 def support_of(record: dict[str, Any], objects: dict[str, dict[str, Any]]) -> dict[str, Any] | None:

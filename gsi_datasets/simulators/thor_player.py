@@ -59,7 +59,7 @@ class ThorPlayer:
         executable: a player on this machine; the one that ai2thor downloads if empty.
         platform: as in `ThorWorld`.
         size: width and height of pictures, pixels.
-        seconds: limits for the first message and for any other.
+        seconds: limits for the first message and for any other; `START_SECONDS` and `ANSWER_SECONDS` if None.
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class ThorPlayer:
         executable: str,
         platform: Platform,
         size: int,
-        seconds: tuple[float, float] = (START_SECONDS, ANSWER_SECONDS),
+        seconds: tuple[float, float] | None = None,
     ) -> None:
-        self._start_seconds, self._seconds = seconds
+        self._start_seconds, self._seconds = seconds or (START_SECONDS, ANSWER_SECONDS)
         self._arguments = _where(executable, platform) | {"width": size, "height": size, "quality": QUALITY}
         self._controller: Any = None
         self.restarts = 0
@@ -144,12 +144,24 @@ class ThorPlayer:
         class Started(Controller):
             """Known to its player before it is complete: the constructor is where it may wait in vain."""
 
+            known: Any = None
+
             def __init__(this, **arguments: Any) -> None:  # noqa: N805
-                this.server = None
                 self._controller = this
                 super().__init__(**arguments)
 
+            @property
+            def server(this) -> Any:  # noqa: N805
+                return this.known
+
+            @server.setter
+            def server(this, value: Any) -> None:  # noqa: N805
+                # After a crash ai2thor forgets it, and stops nothing when the interpreter ends.
+                this.known = value or this.known
+
             def start(this, *arguments: Any, **named: Any) -> Any:  # noqa: N805
+                if this.last_event is not None:
+                    raise PlayerFault("the player crashed")  # ai2thor would start it again, without an end
                 this.server_start_timeout = None  # the constructor takes none
                 return super().start(*arguments, **named)
 
@@ -163,6 +175,8 @@ class ThorPlayer:
                     f"world.scenes: this AI2-THOR player has no scene {_named(scene)}; names are case sensitive, "
                     "e.g. FloorPlan1, FloorPlan_Train1_1"
                 ) from error
+            raise
+        except PlayerFault:
             raise
         except Exception as error:
             if getattr(getattr(self._controller, "server", None), "unity_proc", None) is not None:
