@@ -223,4 +223,6 @@ def _told(error: BaseException, repo_id: str) -> str:
         return f"the Hub failed with status {status}; {AGAIN}"
     if status:
         return f"the Hub refused with status {status}; mend what it names and run the same command again"
+    if isinstance(error, ValueError):
+        return "the Hub's client refuses it; mend what it names and run the same command again"
     return f"the Hub cannot be reached, or the connection was cut; {AGAIN}"

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 
 @dataclass
 class Repo:
@@ -147,7 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, {"url": f"{self.hub.endpoint}/{prefix}{name}", "name": name, "id": name})
 
     def validate(self, body: bytes) -> None:
-        self._send(200, {"errors": [], "warnings": []})
+        front = json.loads(body)["content"].split("---\n")
+        try:
+            yaml.safe_load(front[1] if len(front) > 2 else "")
+        except yaml.YAMLError as error:
+            return self._send(400, {"errors": [{"message": str(error)}], "warnings": []})
+        return self._send(200, {"errors": [], "warnings": []})
 
     def info(self, body: bytes, name: str, revision: str | None) -> None:
         if (found := self._files(name, revision or "main")) is not None:
@@ -186,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         files = [
             {
                 "path": file["path"],
-                "uploadMode": "lfs" if file["path"].endswith((".parquet", ".safetensors", ".png")) else "regular",
+                "uploadMode": "lfs" if file["path"].endswith(_LARGE) else "regular",
                 "shouldIgnore": False,
             }
             for file in json.loads(body)["files"]
@@ -253,9 +260,15 @@ def _ref(kind: str, name: str, number: int) -> dict[str, str]:
 
 
 def _entry(path: str, content: bytes) -> dict[str, Any]:
-    return {"type": "file", "path": path, "size": len(content), "oid": _oid(content)}
+    if not path.endswith(_LARGE):
+        return {"type": "file", "path": path, "size": len(content), "oid": _oid(content)}
+    digest = hashlib.sha256(content).hexdigest()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(content)}\n".encode()
+    large = {"oid": digest, "size": len(content), "pointerSize": len(pointer)}
+    return {"type": "file", "path": path, "size": len(content), "oid": _oid(pointer), "lfs": large}
 
 
+_LARGE = (".parquet", ".safetensors", ".png")
 _NAME = "([^/]+/[^/]+)"
 _KIND = "(?:datasets|models|spaces)"
 _PREFIX = "(?:datasets/|spaces/)?"

@@ -127,6 +127,44 @@ def test_refusals_say_what_to_do_and_a_rerun_finishes(tmp_path: Path, status: in
         assert len(server.repos) == 4
 
 
+FASTER = """
+from huggingface_hub import CommitOperationAdd, HfApi
+commit = HfApi.create_commit
+def second(self, repo_id, operations, **given):
+    notes = [CommitOperationAdd("NOTES.md", b"faster")]
+    commit(self, repo_id, notes, repo_type=given["repo_type"], commit_message="faster")
+    return commit(self, repo_id, operations, **given)
+HfApi.create_commit = second
+"""
+
+
+def test_who_comes_second_takes_nothing_back(tmp_path: Path) -> None:
+    with stub.running() as server:
+        done = client(server, tmp_path, "-c", FASTER + PUBLISH)
+        assert "somebody else changed the repository meanwhile" in done.stderr
+        repo = server.repos["someone/instruction_compliance"]
+        assert [title for title, _ in repo.commits] == ["initial", "faster"]
+        assert client(server, tmp_path, "-c", PUBLISH).returncode == 0
+        assert repo.commits[-1][1]["NOTES.md"] == b"faster"
+        assert repo.tags == {TAG: 2}
+
+
+INVALID = """
+import gsi_metrics.publishing as publishing
+files = publishing.space_files
+publishing.space_files = lambda *given: files(*given) | {"README.md": "---\\nsdk: [\\n---\\n".encode()}
+"""
+
+
+def test_a_card_that_is_no_yaml_is_told(tmp_path: Path) -> None:
+    with stub.running() as server:
+        done = client(server, tmp_path, "-c", INVALID + PUBLISH)
+        told = "HubError: someone/instruction_compliance: the Hub refused with status 400; mend what it names"
+        assert told in done.stderr
+        assert "Invalid metadata in README.md" in done.stderr
+        assert [title for title, _ in server.repos["someone/instruction_compliance"].commits] == ["initial"]
+
+
 def test_without_a_token_or_a_hub(tmp_path: Path) -> None:
     with stub.running() as server:
         done = client(server, tmp_path, "-c", PUBLISH, HF_TOKEN="")
