@@ -47,6 +47,8 @@ FURNITURE = frozenset(
     {"table", "cabinet", "sofa", "bed", "bookcase", "fridge", "oven", "sink", "bathtub", "toilet", "piano"}
 )
 """Groups of `assets.vocabulary` that stay where they are; chairs do not."""
+TABLETOP_SIZE = 0.55
+"""Longest side, metres, of what is put on tables."""
 DENSITY = 250.0
 """Kilograms per cubic metre of bounding box, halved: households are full of things that are hollow."""
 
@@ -97,38 +99,38 @@ class House:
             name: number for name, number in known.items() if self.records[name].category not in STRUCTURE
         }
         self.owners = self.model.owners(self.objects.values())
+        self._made: dict[str, Asset] = {}
         self.floor = floor_height(self.model, self.owners == 0)
         self.notes: Mapping[str, Note] = read_notes(root, scenes / Path(key).parent)
 
-    def frame(self, name: str) -> Frame | None:
-        """Where the asset frame of an object is in the model's world; None if the object has no shape."""
-        upright = Frame(rotation=mjcf.upright(self.model.rotation(self.objects[name])))
-        parts = self._parts(name, upright)
-        if not parts:
-            return None
-        low, high = mjcf.bounds(parts)
-        bottom = np.array([*(low + high)[:2] / 2, low[2]])
-        return Frame(upright.rotation @ bottom, upright.rotation)
-
-    def room_of(self, name: str) -> int | None:
-        """The number of the room that an object is said to be in."""
-        return self.records[name].room_id
+    @cached_property
+    def frames(self) -> dict[str, Frame]:
+        """Where the asset frames of the objects are in the model's world; objects without a shape have none."""
+        found = {}
+        for name, body in self.objects.items():
+            upright = Frame(rotation=mjcf.upright(self.model.rotation(body)))
+            if parts := self._parts(name, upright):
+                low, high = mjcf.bounds(parts)
+                bottom = np.array([*(low + high)[:2] / 2, low[2]])
+                found[name] = Frame(upright.rotation @ bottom, upright.rotation)
+        return found
 
     def movable(self, name: str, info: AssetInfo) -> bool:
         """Whether an object is loose and no furniture."""
         record = self.records[name]
         loose = self.model.is_free(self.objects[name]) or not record.is_static
-        return loose and info.kind == "tabletop" and max(info.size) <= LOOSE_SIZE
+        return loose and not _stays(info)
 
     @cached_property
     def shell(self) -> Asset:
         """The asset of floors, walls, ceilings and whatever is no object; its frame is the scene's, floor at 0."""
         counts: dict[int, int] = {}
         for name in self.objects:
-            if not self.records[name].is_static and (room := self.room_of(name)) is not None:
+            room = self.records[name].room_id
+            if room is not None and name in self.frames and self.movable(name, self.asset(name).info):
                 counts[room] = counts.get(room, 0) + 1
         base = Frame(np.array([0.0, 0.0, self.floor]))
-        around = [mjcf.bounds(parts) for name in self.objects if (parts := self._parts(name, base))]
+        around = [mjcf.bounds(self._parts(name, base)) for name in self.frames]
         return shell_of(f"{SOURCE}/{self.key}#{ROOM}", self.model, self.owners == 0, base, around, counts)
 
     def asset(self, name: str) -> Asset:
@@ -139,9 +141,14 @@ class House:
         """
         if name == ROOM:
             return self.shell
-        frame = self.frame(name) if name in self.objects else None
-        if frame is None:
+        if name not in self.frames:
             raise AssetError(f"no object {name!r} in {self.model.file}; its metadata file lists them")
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> Asset:
+        frame = self.frames[name]
         parts = self._parts(name, frame)
         _, solid = self.model.geoms_of(self._own(name))
         hulls = self.model.hulls(solid, frame)
@@ -152,11 +159,11 @@ class House:
         author, licence, source = note.credit(record.object_enum, record.category in KINDS)
         low, high = mjcf.bounds(parts)
         size = (float(high[0] - low[0]), float(high[1] - low[1]), float(high[2] - low[2]))
-        stays = noun(category).group in FURNITURE or max(size) > LOOSE_SIZE
+        small = max(size) <= TABLETOP_SIZE and noun(category).group not in ("chair", *FURNITURE)
         bare = Asset(
             AssetInfo(
                 f"{SOURCE}/{self.key}#{name}", category, category, noun(category).zh, size,
-                kind="furniture" if stays else "tabletop",
+                kind="tabletop" if small else "furniture",
                 mass=float(np.clip(DENSITY / 2 * np.prod(size), 0.05, 200.0)),
                 receptacle=places[0] if places else None, shelves=places[1:],
                 name=note.name or record.asset_id or name,
@@ -251,10 +258,15 @@ def _records(path: Path) -> dict[str, ObjectRecord]:
         raise AssetError(f"{path}: is no JSON ({error}); download the scene again") from error
 
 
+def _stays(info: AssetInfo) -> bool:
+    """Whether people leave a thing where it is."""
+    return noun(info.category).group in FURNITURE or max(info.size) > LOOSE_SIZE
+
+
 def _described(asset: Asset, object_type: str) -> AssetInfo:
     """Its facts with what its looks say."""
     info = asset.info
-    if info.kind != "tabletop":
+    if _stays(info):
         return info
     colour = appearance.colour_of(asset)
     symmetry = appearance.symmetry_of(asset)

@@ -10,20 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gsi_datasets.assets import mjcf
-from gsi_datasets.assets.asset import Asset, AssetInfo, MeshPart, Receptacle, Room
+from gsi_datasets.assets.asset import Asset, AssetInfo, Material, MeshPart, Receptacle, Room
 from gsi_datasets.assets.mjcf import GEOM, Frame, Model
 from gsi_datasets.assets.parametric.hulls import box_hull
+from gsi_datasets.assets.parametric.primitives import Mesh
 from gsi_datasets.rooms import holds
 
 
 Array = NDArray[np.float64]
 FLOOR_BODY = re.compile(r"room[_-]?(\d+)(?!\d)")
 """Bodies that are the floor of a room: ``room_4``."""
+PAINT, PLASTER = Material((0.94, 0.94, 0.93), roughness=0.9), Material((0.86, 0.85, 0.82), roughness=0.9)
 SLAB = 0.1
 MARGIN = 1.0
 """Metres that a floor without an end reaches beyond everything on it."""
 CEILING = 2.6
 """Metres, where nothing tells the height of the rooms."""
+WALLED = 1.2
+"""Metres: a house that is nowhere higher has no walls."""
 WELD = 1e-3
 """Metres: corners of a floor nearer than this are one."""
 
@@ -74,7 +78,7 @@ def shell_of(
         margin = np.array([MARGIN, MARGIN, 0.0])
         low, high = low - margin, high + margin
     height = float(high[2]) if bounded and high[2] > 1.8 else max(CEILING, float(high[2]) + 0.3)
-    parts = model.parts(drawn, frame, (low[:2], high[:2]))
+    parts = model.parts(drawn, frame, (low[:2], high[:2])) + _backdrop(low[:2], high[:2], height, high[2] < WALLED)
     floors = [(number, _room(number, floor, height)) for number, floor in _floors(model, own, frame)]
     floors.sort(key=lambda it: (-counts.get(it[0], 0), it[0]))
     rooms = tuple(room for _, room in floors)
@@ -91,6 +95,26 @@ def shell_of(
         author="Allen Institute for AI", licence="CC-BY-4.0", source="MolmoSpaces (house)",
     )  # fmt: skip
     return Asset(info, parts, (slab, *model.hulls(solid, frame)), rooms)
+
+
+def _backdrop(low: Array, high: Array, height: float, walls: bool) -> tuple[MeshPart, ...]:
+    """A plain ceiling over everything, (2,) to (2,) metres, for houses come without; walls too if there are none."""
+    x0, y0, x1, y1 = *low, *high
+    ceiling = np.array([(x0, y0, height), (x0, y1, height), (x1, y1, height), (x1, y0, height)])
+    quads = [ceiling]
+    if walls:
+        ground = ceiling * (1, 1, 0)
+        quads += [
+            np.array([ground[k], ground[k - 3], ceiling[k - 3], ceiling[k]]) for k in range(4)
+        ]  # seen from inside
+    found = []
+    for number, quad in enumerate(quads):
+        normal = np.cross(quad[1] - quad[0], quad[2] - quad[0])
+        flat = Mesh(
+            quad, np.array([[0, 1, 2], [0, 2, 3]]), np.tile(normal / np.linalg.norm(normal), (4, 1)), np.zeros((4, 2))
+        )
+        found.append(flat.part(PLASTER if number else PAINT))
+    return tuple(found)
 
 
 def _floors(model: Model, own: NDArray[np.bool_], frame: Frame) -> list[tuple[int, tuple[MeshPart, ...]]]:

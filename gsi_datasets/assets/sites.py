@@ -47,8 +47,11 @@ def place_in(
     seen = _crossings(triangles, grid.reshape(-1, 2))
     floor, floor_below, ceiling = low[2] - BELOW, float(high[2]), np.full(len(seen), np.inf)
     heights = np.array([max((z for z in column if floor <= z <= floor_below), default=np.nan) for column in seen])
-    solid = _tops(hulls, grid.reshape(-1, 2), floor_below + LEVEL)
-    good = np.abs(heights - solid) < LEVEL
+    feet, tops = _spans(hulls, grid.reshape(-1, 2))
+    solid = np.max(np.where(tops <= floor_below + LEVEL, tops, -np.inf), axis=0, initial=-np.inf)
+    # What stands on the surface, as a part of the asset, leaves no place there.
+    buried = ((feet < heights + 2 * LEVEL) & (tops > heights + 2 * LEVEL)).any(axis=0)
+    good = (np.abs(heights - solid) < LEVEL) & ~buried
     if not good.any():
         return None
     level = float(np.median(heights[good]))
@@ -116,19 +119,21 @@ def _crossings(triangles: Array, points: Array) -> list[Array]:
     return found
 
 
-def _tops(hulls: Sequence[Array], points: Array, ceiling: float) -> Array:
-    """(N,) height of the highest hull below a ceiling at each point (N, 2); -inf where there is none."""
+def _spans(hulls: Sequence[Array], points: Array) -> tuple[Array, Array]:
+    """(H, N) lowest and highest point of each hull over or under each point (N, 2); nan where it is beside it."""
     from scipy.spatial import ConvexHull
 
-    tops = np.full(len(points), -np.inf)
-    for hull in hulls:
-        if (points > hull[:, :2].max(axis=0)).any(axis=1).all() or hull[:, 2].min() > ceiling:
+    feet, tops = np.full((2, len(hulls), len(points)), np.nan)
+    for number, hull in enumerate(hulls):
+        if (points > hull[:, :2].max(axis=0)).any(axis=1).all() or (points < hull[:, :2].min(axis=0)).any(
+            axis=1
+        ).all():
             continue
         normal, offset = np.split(ConvexHull(hull).equations, [3], axis=1)
         rest = points @ normal[:, :2].T + offset[:, 0]  # what is left of each half space at a point
         up, down, side = normal[:, 2] > 1e-9, normal[:, 2] < -1e-9, np.abs(normal[:, 2]) <= 1e-9
         top = (-rest[:, up] / normal[up, 2]).min(axis=1)
         foot = (-rest[:, down] / normal[down, 2]).max(axis=1)
-        inside = (top >= foot) & (rest[:, side] <= 1e-9).all(axis=1) & (top <= ceiling)
-        tops = np.where(inside, np.maximum(tops, top), tops)
-    return tops
+        inside = (top >= foot) & (rest[:, side] <= 1e-9).all(axis=1)
+        feet[number, inside], tops[number, inside] = foot[inside], top[inside]
+    return feet, tops

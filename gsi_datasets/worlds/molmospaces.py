@@ -85,10 +85,7 @@ def compose(
 
 def _placed(house: House, key: str) -> Iterator[SceneObject]:
     """The objects where they stand, by the names of their bodies; static unless they could be moved."""
-    for body in house.objects:
-        frame = house.frame(body)
-        if frame is None:
-            continue
+    for body, frame in house.frames.items():
         info = assets.info(f"{SOURCE}/{key}#{body}")
         size = np.asarray(info.size)
         yield SceneObject(
