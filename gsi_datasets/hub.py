@@ -10,11 +10,11 @@ import glob
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gsi_datasets.card import render_card, write_card
-from gsi_datasets.publishing.repository import HubError
+from gsi_datasets.publishing.benchmark import eval_yaml
+from gsi_datasets.publishing.repository import HubError, Publication, check_name, push
 from gsi_datasets.schema import features
 from gsi_datasets.storage import Manifest, StorageError, damaged, manifest_path, manifests
 
@@ -146,35 +146,13 @@ def content_digest(found: Sequence[Manifest]) -> str:
     return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
-class Publication:
-    """What goes, or went, to the Hub.
-
-    Attributes:
-        repo_id: ``owner/name``.
-        tag: of the version.
-        files: path in the repository -> bytes.
-        url: of the commit; empty for a dry run.
-    """
-
-    repo_id: str
-    tag: str
-    files: dict[str, int]
-    url: str = ""
-
-    def __str__(self) -> str:
-        lines = [f"{size / 1e6:10.2f} MB  {path}" for path, size in self.files.items()]
-        total = f"{sum(self.files.values()) / 1e6:10.2f} MB  in {len(self.files)} files"
-        return "\n".join([f"datasets/{self.repo_id}, tag {self.tag}", *lines, total, *filter(None, [self.url])])
-
-
 def publish(
     folder: Path, repo_id: str, *, token: str | None = None, private: bool = True, dry_run: bool = True
 ) -> Publication:
-    """Publish a built folder as a dataset repository: one commit (the client splits huge ones), then ``v<version>``.
+    """Publish a built folder as a dataset repository: one commit, then the tag ``v<version>``; see `push`.
 
     The repository's shards and manifests become those of the folder, others are deleted; earlier versions stay under
-    their tags. The tag comes last: what was cut short is published by running the same again.
+    their tags.
 
     Args:
         folder: a built folder; its card is written anew with `repo_id` in it.
@@ -185,47 +163,49 @@ def publish(
 
     Raises:
         StorageError: if the folder is unfinished or damaged.
-        HubError: if the name is not one of the Hub's, the version is already published, or the Hub refuses.
+        HubError: if the name is not one of the Hub's, the version is published with other rows, `datasets` cannot load
+            the folder, or the Hub refuses.
     """
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, HTTPError
-    from huggingface_hub.utils import validate_repo_id
-
+    check_name(repo_id)
     found = verify(folder)
-    try:
-        validate_repo_id(repo_id)
-    except HFValidationError as error:
-        raise HubError(f"'{repo_id}' is not a repository name ({error}); use owner/name") from error
-    if repo_id.count("/") != 1:
-        raise HubError(f"'{repo_id}' is not a repository name; use owner/name")
-    tag = f"v{release(found)}"
     data = sorted(
         [file.path for item in found for file in item.files]
         + [manifest_path(folder, item.config, item.split).relative_to(folder).as_posix() for item in found]
     )
-    files = {"README.md": len(render_card(folder, repo_id).encode())}
-    files |= {path: (folder / path).stat().st_size for path in data}
-    if dry_run:
-        return Publication(repo_id, tag, files)
-
-    api = HfApi(token=token)
-    try:
-        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-        if tag in {item.name for item in api.list_repo_refs(repo_id, repo_type="dataset").tags}:
-            raise HubError(f"{repo_id}: {tag} is already published; raise `version` in the spec and build again")
+    files: dict[str, Path | bytes] = {"README.md": render_card(folder, repo_id).encode()}
+    if tasks := eval_yaml(found):
+        files["eval.yaml"] = tasks
+    files |= {path: folder / path for path in data}
+    if not dry_run:
         write_card(folder, repo_id)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            repo_type="dataset",
-            folder_path=folder,
-            commit_message=f"Version {release(found)}",
-            allow_patterns=list(files),
-            delete_patterns=["*/*.parquet", "*/*.json"],
-        )
-        api.create_tag(repo_id, tag=tag, revision=commit.oid, repo_type="dataset")
-    except (HTTPError, OSError) as error:
-        raise HubError(
-            f"{repo_id}: the Hub refused or cannot be reached ({error}); check the token's write permission, the name "
-            "and the network, then run the same command again"
-        ) from error
-    return Publication(repo_id, tag, files, commit.commit_url)
+        _load(folder, found)
+    return push(
+        repo_id,
+        "dataset",
+        files,
+        tag=f"v{release(found)}",
+        message=f"Version {release(found)}",
+        private=private,
+        delete=("*/*.parquet", "*/*.json"),
+        token=token,
+        dry_run=dry_run,
+    )
+
+
+def _load(folder: Path, found: Sequence[Manifest]) -> None:
+    """Load a row of each split as everybody will, before it is sent.
+
+    Raises:
+        HubError: it cannot be loaded.
+    """
+    import datasets
+
+    for item in found:
+        try:
+            rows = datasets.load_dataset(str(folder), item.config, split=item.split, streaming=True)
+            next(iter(rows))
+        except Exception as error:
+            # The library and its file systems have no error class in common.
+            raise HubError(
+                f"{folder}: load_dataset cannot read {item.config}/{item.split} ({error}); build it again"
+            ) from error

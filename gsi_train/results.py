@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gsi_datasets.publishing.benchmark import task_id
 from gsi_metrics.aggregate import OVERALL
 from gsi_metrics.module import NAMES
 from gsi_metrics.protocols.v2 import VERSION
@@ -137,7 +138,7 @@ def result_files(results: Sequence[Results]) -> dict[str, bytes]:
         if item.split != "test" or item.protocol != VERSION:
             continue
         entries = [
-            EvalResultEntry(item.dataset, f"{item.config}_{name}", metric["mean"], notes=_notes(item, metric))
+            EvalResultEntry(item.dataset, task_id(item.config, name), metric["mean"], notes=_notes(item, metric))
             for name, metric in item.overall.items()
         ]
         text = yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, width=10**6)

@@ -61,4 +61,4 @@ def _dataset(options: argparse.Namespace) -> int:
     from gsi_datasets import hub
 
     result = hub.publish(options.folder, options.repo, private=not options.public, dry_run=not options.yes)
-    return show([result], sent=options.yes)
+    return show([result], sent=options.yes, card=result.card)

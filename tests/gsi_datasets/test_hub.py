@@ -293,6 +293,7 @@ def test_dry_run_says_what_would_go(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert told.tag == "v1.1.0"
     assert list(told.files) == [
         "README.md",
+        "eval.yaml",
         "gsi_syn_demo/test-00000-of-00001.parquet",
         "gsi_syn_demo/test.json",
         "gsi_syn_table/test-00000-of-00002.parquet",

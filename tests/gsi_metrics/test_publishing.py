@@ -5,6 +5,8 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -12,7 +14,9 @@ import yaml
 import gsi_metrics
 from gsi_datasets import __version__
 from gsi_datasets.cli import main
+from gsi_datasets.publishing.benchmark import METRICS, eval_yaml
 from gsi_datasets.publishing.repository import HubError
+from gsi_metrics.module import NAMES
 from gsi_metrics.publishing import publish_metrics, space_files
 
 
@@ -125,3 +129,12 @@ def test_the_command_says_what_would_go(capsys: pytest.CaptureFixture[str]) -> N
     told = capsys.readouterr().out
     assert all(f"spaces/someone/{name}, tag v{__version__}" in told for name in gsi_metrics.MODULES)
     assert "nothing was sent; next:  add --yes" in told
+
+
+def test_leaderboards_of_the_data_set_are_those_of_the_metrics() -> None:
+    assert METRICS == gsi_metrics.MODULES == tuple(NAMES.values())
+    splits = [SimpleNamespace(config=config, split=split) for config in ("b", "a") for split in ("train", "test")]
+    facts = yaml.safe_load(eval_yaml(cast(Any, splits)))
+    assert [task["id"] for task in facts["tasks"]] == [f"{config}_{name}" for config in "ab" for name in METRICS]
+    assert {task["split"] for task in facts["tasks"]} == {"test"}
+    assert eval_yaml(cast(Any, splits[:1])) == b""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gsi_datasets import hub
 from tests.folders import built_split, fake_rows
 from tests.hub import stub
+from tests.hub.clients import ROOT, client
 
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 PUBLISH = """
 import sys
 from pathlib import Path
@@ -26,19 +24,6 @@ try:
 except hub.HubError as error:
     sys.exit(f"HubError: {error}")
 """
-
-
-def client(server: stub.Hub, home: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run Python against the stub; the constants of the client are read when it is imported."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    return subprocess.run(
-        [sys.executable, *command],
-        env=inherited | server.environment(home) | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=home,
-    )
 
 
 def test_publish_then_load(tmp_path: Path) -> None:
@@ -55,7 +40,9 @@ def test_publish_then_load(tmp_path: Path) -> None:
         assert repo.tags == {"v1.0.0": 1}
         files = repo.commits[-1][1]
         assert set(files) == set(hub.publish(out, "someone/gsi-bench").files)
-        for path in files:
+        tasks = [task["id"] for task in yaml.safe_load(files["eval.yaml"])["tasks"]]
+        assert tasks[:2] == ["gsi_syn_demo_instruction_compliance", "gsi_syn_demo_spatial_accuracy"]
+        for path in files.keys() - {"eval.yaml"}:
             assert files[path] == (out / path).read_bytes(), path
         assert b'load_dataset("someone/gsi-bench", "gsi_syn_table"' in files["README.md"]
 
@@ -65,9 +52,18 @@ def test_publish_then_load(tmp_path: Path) -> None:
         assert read.returncode == 0, read.stderr
         assert json.loads(read.stdout)["ids"] == [row.id for row in fake_rows(7)]
 
+        server.requests.clear()
         again = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
+        assert again.returncode == 0, again.stderr
+        writes = ("PUT ", "/preupload/", "/commit/", "/tag/", "/lfs/")
+        assert not [request for request in server.requests if any(mark in request for mark in writes)]
+
+        other = tmp_path / "other"
+        built_split(other, rows=6, seed=30)
+        again = client(server, tmp_path, "-c", PUBLISH, str(other), "someone/gsi-bench")
         assert again.returncode == 1
-        assert "v1.0.0 is already published; raise `version`" in again.stderr
+        assert "v1.0.0 is already published with another" in again.stderr
+        assert "raise the version" in again.stderr
         assert len(repo.commits) == 2
 
 
@@ -83,6 +79,7 @@ def test_the_repository_becomes_the_folder(tmp_path: Path) -> None:
         repo = server.repos["someone/gsi-bench"]
         assert set(repo.commits[-1][1]) == {
             "README.md",
+            "eval.yaml",
             "gsi_syn_table/test-00000-of-00001.parquet",
             "gsi_syn_table/test.json",
         }
@@ -96,9 +93,9 @@ def test_refusals_and_silence_are_clear_errors(tmp_path: Path) -> None:
         server.refuse = 403
         done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
         assert done.returncode == 1
-        assert done.stderr.splitlines()[0].startswith("HubError: someone/gsi-bench: the Hub refused")
+        assert done.stderr.splitlines()[-1].startswith("HubError: someone/gsi-bench: the token may not write there")
         assert server.repos == {}
     done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
     assert done.returncode == 1
-    assert "HubError: someone/gsi-bench: the Hub refused or cannot be reached" in done.stderr
+    assert "HubError: someone/gsi-bench: the Hub cannot be reached, or the connection was cut" in done.stderr
     assert "Traceback" not in done.stderr
