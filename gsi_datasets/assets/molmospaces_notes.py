@@ -101,7 +101,8 @@ def read_notes(root: Path, beside: Path) -> Mapping[str, Note]:
     Raises:
         AssetError: one of these files is broken.
     """
-    tables = sorted((root / "objects").glob("**/objects_metadata.json*")) if (root / "objects").is_dir() else []
+    # Sources of objects are links to folders, which ** does not follow.
+    tables = sorted((root / "objects").glob("*/objects_metadata.json*"))
     return _notes((*tables, *sorted(beside.glob("*/assets_index.json"))))
 
 
