@@ -12,7 +12,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
-from tests.thor.boxes import Array, turn
+from tests.thor.boxes import Array, frame, turn
 from tests.thor.world import World
 
 
@@ -22,6 +22,14 @@ NEAR, FAR = 0.1, 20.0
 _FACES = np.array([[0, 1, 2, 3], [4, 7, 6, 5], [0, 4, 5, 1], [3, 2, 6, 7], [0, 3, 7, 4], [1, 5, 6, 2]])
 _STRUCTURE = {"Floor": (0.72, 0.6, 0.47), "Ceiling": (0.95, 0.95, 0.95), "Wall": (0.86, 0.84, 0.78)}
 _LIGHT = np.array([0.35, 0.8, 0.48])
+# Types whose models are round about their own vertical: drawn as the cylinder in their box.
+_ROUND = frozenset(
+    {"Apple", "BasketBall", "Bottle", "Bowl", "CD", "Candle", "Cup", "Egg", "Lettuce", "PaperTowelRoll", "Vase"}
+    | {"PepperShaker", "Plate", "Plunger", "SaltShaker", "ToiletPaper", "Tomato", "WineBottle"}
+)
+_SIDES = 24
+# A faint pattern fixed to each thing, so that pictures tell how it moved: cells of so many metres, and how faint.
+_CELL, _FAINT = 0.05, 0.16
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +94,9 @@ def draw(world: World, camera: Camera) -> Picture:
     """Render one view."""
     rows, columns = np.meshgrid(np.arange(camera.height) + 0.5, np.arange(camera.width) + 0.5, indexing="ij")
     depth, face, mesh = _cast(world, camera, columns.ravel(), rows.ravel())
+    origins, directions = camera.rays(columns.ravel(), rows.ravel())
     lit = mesh.light[face] * np.where(depth < FAR, 1 - 0.02 * depth, 1)
+    lit = lit * _pattern(world, mesh.owner[face], origins + depth[:, None] * directions)
     colour = np.concatenate([mesh.colour, [[0.85, 0.92, 1.0]]])[mesh.owner[face]] * lit[:, None]
     shape = (camera.height, camera.width)
     return Picture(
@@ -155,8 +165,9 @@ def _mesh(world: World, camera: Camera) -> _Mesh:
     colours: list[Array] = []
     for thing in world.present():
         for part in thing.solids():
-            quads += list(part[_FACES])
-            owners += [len(names)] * 6
+            faces = _cylinder(part) if thing.record["objectType"] in _ROUND else list(part[_FACES])
+            quads += faces
+            owners += [len(names)] * len(faces)
         names.append(thing.id)
         kinds.append(thing.record["objectType"])
         colours.append(_paint(kinds[-1], thing.id))
@@ -185,6 +196,36 @@ def _mesh(world: World, camera: Camera) -> _Mesh:
         kinds,
         np.array(colours),
     )
+
+
+def _cylinder(corners: Array) -> list[Array]:
+    """Outward quads of the cylinder about the vertical axis of a box; those of its ends have two equal corners."""
+    centre, axes, half = frame(corners)
+    angle = 2 * np.pi * np.arange(_SIDES + 1) / _SIDES
+    ring = np.cos(angle)[:, None] * axes[0] * half[0] + np.sin(angle)[:, None] * axes[2] * half[2]
+    low, high = centre - axes[1] * half[1], centre + axes[1] * half[1]
+    a, b, ends = ring[:-1], ring[1:], np.zeros((_SIDES, 3))
+    sides = np.stack([low + a, low + b, high + b, high + a], axis=1)
+    quads = np.concatenate([sides, *(np.stack([a, b, ends, ends], axis=1) + end for end in (low, high))])
+    normals = np.cross(quads[:, 1] - quads[:, 0], quads[:, 2] - quads[:, 0])
+    inward = (normals * (quads.mean(axis=1) - centre)).sum(axis=1) < 0
+    quads[inward] = quads[inward][:, [1, 0, 3, 2]]
+    return list(quads)
+
+
+def _pattern(world: World, owner: NDArray[np.int64], points: Array) -> Array:
+    """(N,) brightness of cells fixed to each thing, at points of the world; 1 where there is no thing."""
+    things = world.present()
+    on = np.flatnonzero((owner >= 0) & (owner < len(things)))
+    if not len(on):
+        return np.ones(len(owner))
+    places = np.array([thing.position for thing in things])
+    turns = np.array([turn(thing.rotation) for thing in things])
+    local = np.einsum("ni,nij->nj", points[on] - places[owner[on]], turns[owner[on]])
+    cells = np.floor(local / _CELL + 0.37).astype(np.int64) @ np.array([7919, 104729, 1299709])
+    found = np.ones(len(owner))
+    found[on] = 1 - _FAINT * ((cells * 2654435761 + 97 * owner[on]) % 1009) / 1009
+    return found
 
 
 def _paint(kind: str, name: str) -> Array:

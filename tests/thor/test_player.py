@@ -92,12 +92,16 @@ def test_depth_and_masks_lie_on_the_reported_boxes(shared: Any, scene: str) -> N
     assert len(seen) > 8
 
 
-def test_a_box_in_the_open_fills_its_mask(kitchen: Any) -> None:
-    """The other direction: the mask of an unhidden box is its projection, to the pixel."""
+def test_a_thing_in_the_open_fills_its_mask(kitchen: Any) -> None:
+    """The other direction: the mask of an unhidden thing is its projection, to the pixel; an apple is round."""
     look_at_the_apple(kitchen)
     event = kitchen.last_event
     corners = np.array(thing(kitchen, APPLE)["objectOrientedBoundingBox"]["cornerPoints"])
-    local = (corners - place(event.metadata["cameraPosition"])) @ rotation(30, 90, 0)
+    across, along = (corners[0] - corners[1]) / 2, (corners[1] - corners[2]) / 2
+    turn = np.linspace(0, 2 * np.pi, 180)[:, None]
+    ring = np.cos(turn) * across + np.sin(turn) * along
+    rim = np.concatenate([corners[:4].mean(axis=0) + ring, corners[4:].mean(axis=0) + ring])
+    local = (rim - place(event.metadata["cameraPosition"])) @ rotation(30, 90, 0)
     focal = HEIGHT / 2 / np.tan(np.deg2rad(70) / 2)
     u, v = WIDTH / 2 + focal * local[:, 0] / local[:, 2], HEIGHT / 2 - focal * local[:, 1] / local[:, 2]
     left, top, right, low = event.instance_detections2D[APPLE]
