@@ -1,8 +1,7 @@
 """What AI2-THOR's objects are for us: a noun and a symmetry by type, and a box of the size that Unity gives.
 
-Unity's meshes stay in Unity, which draws them; the box stands for them wherever the package asks for a shape. Nothing
-in it says how an object looks, so whether a turn can be seen is said by type, and only where nearly all models of a
-type agree.
+Unity's meshes stay in Unity, which draws them; the box stands for them wherever the package asks for a shape. A box
+does not say what is round, so the type does, and only where nearly all models of a type are.
 """
 
 from __future__ import annotations
@@ -34,7 +33,8 @@ class Kind:
 
     Attributes:
         category: noun of `assets.vocabulary`.
-        symmetry: as in `AssetInfo`; 0 also where turns must not be asked for, because models differ.
+        symmetry: of its models as they stand, as in `AssetInfo`; 1 where they differ. Whether a turn can be told is
+            seen in any case, by shape.
     """
 
     category: str
@@ -51,10 +51,10 @@ def _table(rows: str) -> dict[str, Kind]:
 
 KINDS = _table("""
 AlarmClock | clock | 1
-AluminumFoil | roll of foil | 0
+AluminumFoil | roll of foil | 1
 Apple | apple | 0
 ArmChair | armchair | 1
-BaseballBat | baseball bat | 0
+BaseballBat | baseball bat | 1
 BasketBall | ball | 0
 Bathtub | bathtub | 1
 Bed | bed | 1
@@ -69,36 +69,36 @@ CD | compact disc | 0
 Candle | candle | 0
 CellPhone | mobile phone | 1
 Chair | chair | 1
-Cloth | cloth | 0
+Cloth | cloth | 1
 ClothesDryer | clothes dryer | 1
 CoffeeMachine | coffee maker | 1
 CoffeeTable | coffee table | 2
 CounterTop | counter | 1
-CreditCard | credit card | 0
+CreditCard | credit card | 1
 Cup | cup | 0
 Desk | desk | 1
 DeskLamp | lamp | 1
 Desktop | computer | 1
 DiningTable | table | 2
 DishSponge | sponge | 2
-DogBed | dog bed | 0
+DogBed | dog bed | 1
 Dresser | dresser | 1
 Dumbbell | dumbbell | 2
 Egg | egg | 0
-FloorLamp | floor lamp | 0
+FloorLamp | floor lamp | 1
 Footstool | footstool | 2
 Fork | fork | 1
 Fridge | fridge | 1
-GarbageBag | garbage bag | 0
-GarbageCan | waste bin | 0
-HandTowel | towel | 0
-HousePlant | plant | 0
+GarbageBag | garbage bag | 1
+GarbageCan | waste bin | 1
+HandTowel | towel | 1
+HousePlant | plant | 1
 Kettle | kettle | 1
-KeyChain | bunch of keys | 0
+KeyChain | bunch of keys | 1
 Knife | knife | 1
 Ladle | ladle | 1
 Laptop | laptop | 1
-LaundryHamper | laundry basket | 0
+LaundryHamper | laundry basket | 1
 Lettuce | lettuce | 0
 Microwave | microwave | 1
 Mirror | mirror | 1
@@ -107,46 +107,46 @@ Newspaper | newspaper | 2
 Ottoman | footstool | 2
 Pan | pan | 1
 PaperTowelRoll | roll of paper towels | 0
-Pen | pen | 0
-Pencil | pencil | 0
+Pen | pen | 1
+Pencil | pencil | 1
 PepperShaker | pepper mill | 0
 Pillow | cushion | 2
 Plate | plate | 0
 Plunger | plunger | 0
-Pot | pot | 0
-Potato | potato | 0
+Pot | pot | 1
+Potato | potato | 1
 RemoteControl | remote control | 1
-RoomDecor | ornament | 0
+RoomDecor | ornament | 1
 Safe | safe | 1
 SaltShaker | salt shaker | 0
-ScrubBrush | scrub brush | 0
+ScrubBrush | scrub brush | 1
 Shelf | shelf | 1
 ShelvingUnit | bookcase | 1
-SideTable | side table | 0
+SideTable | side table | 1
 Sink | sink | 1
 SoapBar | soap | 2
-SoapBottle | soap dispenser | 0
+SoapBottle | soap dispenser | 1
 Sofa | sofa | 1
 Spatula | spatula | 1
 Spoon | spoon | 1
 SprayBottle | spray bottle | 1
-Statue | sculpture | 0
-Stool | stool | 0
+Statue | sculpture | 1
+Stool | stool | 1
 TVStand | television stand | 1
-TableTopDecor | ornament | 0
+TableTopDecor | ornament | 1
 TeddyBear | teddy bear | 1
 Television | television | 1
-TennisRacket | tennis racket | 0
+TennisRacket | tennis racket | 1
 TissueBox | tissue box | 2
-Toaster | toaster | 0
+Toaster | toaster | 1
 Toilet | toilet | 1
 ToiletPaper | roll of toilet paper | 0
 Tomato | tomato | 0
-Towel | towel | 0
+Towel | towel | 1
 VacuumCleaner | vacuum cleaner | 1
 Vase | vase | 0
 WashingMachine | washing machine | 1
-Watch | watch | 0
+Watch | watch | 1
 WateringCan | watering can | 1
 WineBottle | bottle | 0
 """)
@@ -161,7 +161,9 @@ def register(
     size: NDArray[np.float64],
     mass: float,
     places: tuple[Receptacle, ...] = (),
-    furniture: bool = False,
+    *,
+    furniture: bool,
+    stands: bool,
 ) -> AssetInfo:
     """Make an asset known to this process.
 
@@ -172,11 +174,12 @@ def register(
         mass: kilograms.
         places: where things can be put, the main one first.
         furniture: whether it is moved like furniture.
+        stands: whether what the model calls up is up; a bottle that lies is not round about the vertical.
 
     Returns:
         Its facts. The id is made from all of them, so that equal objects share it in every process and run.
     """
-    kind = KINDS.get(object_type, Kind(object_type.lower(), 0))
+    kind = KINDS.get(object_type, Kind(object_type.lower(), 1))
     words = noun(kind.category)
     info = AssetInfo(
         id="",
@@ -185,7 +188,7 @@ def register(
         caption_zh=words.zh,
         size=_rounded(np.maximum(size, THIN)),
         kind="furniture" if furniture else "tabletop",
-        symmetry=kind.symmetry,
+        symmetry=kind.symmetry if stands else 1,
         mass=max(mass, 1e-3),
         receptacle=places[0] if places else None,
         shelves=places[1:],

@@ -160,6 +160,7 @@ def arranged(key: str, played: ThorScene, recording: Recording) -> tuple[tuple[S
             float(record["mass"] or 0.0),
             _places(box, recording.spots.get(object_id)),
             furniture=not record["pickupable"],
+            stands=bool(pose_of(record)[2, 2] > np.cos(np.radians(3))),
         )
         size = np.asarray(info.size)
         item = SceneObject(
