@@ -148,10 +148,12 @@ def _outline(parts: Sequence[MeshPart]) -> Array:
     """(N, 2) the outline of what of a floor looks up, its longest loop of edges; empty if the edges make none."""
     triangles = np.concatenate([part.vertices[part.faces] for part in parts]).astype(np.float64)
     normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    level = normals[:, 2] > 0.9 * np.linalg.norm(normals, axis=1)
-    triangles = triangles[level & (normals[:, 2] > 1e-9)]
-    if not len(triangles):
+    steep = 0.9 * np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
+    up, down = normals[:, 2] > steep, normals[:, 2] < -steep
+    if not (up.any() or down.any()):
         return np.empty((0, 2))
+    # A floor may be a single sheet that looks down; its edges then run the other way round.
+    triangles = triangles[up] if up.any() else triangles[down][:, ::-1]
     keys, welded = np.unique(np.round(triangles[:, :, :2].reshape(-1, 2) / WELD), axis=0, return_inverse=True)
     faces = welded.reshape(-1, 3)
     edges = [(int(a), int(b)) for face in faces for a, b in zip(face, np.roll(face, -1), strict=True)]

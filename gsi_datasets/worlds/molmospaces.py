@@ -28,7 +28,19 @@ REMEDY = (
 )
 # Fittings of the room: seen, in nobody's way, and nothing that people would speak of moving or putting things on.
 FITTINGS = frozenset(
-    {"Blinds", "Curtains", "Doorframe", "Doorway", "Faucet", "HandTowelHolder", "LightSwitch", "Mirror", "Painting"}
+    {
+        "Blinds",
+        "Curtains",
+        "Door",
+        "Doorframe",
+        "Drawer",
+        "Doorway",
+        "Faucet",
+        "HandTowelHolder",
+        "LightSwitch",
+        "Mirror",
+        "Painting",
+    }
     | {"Poster", "ShowerCurtain", "ShowerDoor", "ShowerGlass", "ShowerHead", "StoveBurner", "StoveKnob"}
     | {"ToiletPaperHanger", "TowelHolder", "Window"}
 )

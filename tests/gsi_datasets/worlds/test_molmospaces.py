@@ -145,8 +145,9 @@ def test_objects_stand_where_the_file_has_them_with_the_floor_at_zero(tmp_path: 
     assert [item.support for item in rested.movable] == ["table_1", "room", "room"]
 
 
-def test_rooms_are_those_of_the_file_the_one_with_most_things_first(tmp_path: Path) -> None:
-    write(tmp_path)
+@pytest.mark.parametrize("faces", [TRIANGLES, " ".join(TRIANGLES.split()[::-1])])
+def test_rooms_are_those_of_the_file_the_one_with_most_things_first(tmp_path: Path, faces: str) -> None:
+    write(tmp_path, HOUSE.replace(TRIANGLES, faces))
     first, second = rooms_of(compose(tmp_path)["room"].asset)
     assert (first.name, second.name) == ("room_7", "room_4")
     assert first.outline == ()
