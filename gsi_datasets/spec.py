@@ -20,7 +20,18 @@ from pydantic import (
 from gsi_datasets import __version__
 from gsi_datasets.assets.vocabulary import CATEGORIES
 from gsi_datasets.schema import ID_PATTERN, OPERATIONS, Operation
-from gsi_datasets.worlds.specs import UNKNOWN_KIND, WORLDS, AnyWorld, InFolder, Range, Strict, Viewed, World, ordered
+from gsi_datasets.worlds.specs import (
+    UNKNOWN_KIND,
+    WORLDS,
+    AnyWorld,
+    InFolder,
+    Range,
+    Strict,
+    ThorWorld,
+    Viewed,
+    World,
+    ordered,
+)
 
 
 class SpecError(ValueError):
@@ -258,7 +269,8 @@ class DatasetSpec(Strict):
         """Hex digest of all that decides the rows of a split; seeds, shards and the cache key on it."""
         content = {"spec": self.content(), "split": split, "renderer": renderer, "package": __version__}
         worlds = self.worlds or {"": self.world}
-        if files := {name: world.fingerprint() for name, world in worlds.items() if isinstance(world, InFolder)}:
+        outside = {name: world for name, world in worlds.items() if isinstance(world, InFolder | ThorWorld)}
+        if files := {name: found for name, world in outside.items() if (found := world.fingerprint())}:
             content["files"] = files
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

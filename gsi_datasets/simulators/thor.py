@@ -8,6 +8,7 @@ whatever was tried before, and a player that failed is replaced and brought to t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -452,9 +453,9 @@ def connect(world: ThorWorld, size: int) -> ThorSimulator:
     Raises:
         WorldError: what the player needs is not there.
     """
-    key = world.executable, world.platform, size
+    key = world.executable or os.environ.get(world.variable, ""), world.platform, size
     if key not in _CONNECTED:
-        _CONNECTED[key] = ThorSimulator(ThorPlayer(world.executable, world.platform, size), size)
+        _CONNECTED[key] = ThorSimulator(ThorPlayer(*key), size)
     return _CONNECTED[key]
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from gsi_datasets.worlds.specs import WorldError
+from gsi_datasets.worlds.specs import ThorWorld, WorldError
 
 
 Result = TypeVar("Result")
@@ -243,7 +243,8 @@ def _where(executable: str, platform: Platform) -> dict[str, Any]:
         path = Path(executable).expanduser().resolve()
         if not os.access(path, os.X_OK) or path.is_dir():
             raise WorldError(
-                f"world.executable: {executable} is no program that can be run; check the path and chmod +x"
+                f"world.executable (or {ThorWorld.variable}): {executable} is no program that can be run; "
+                "check the path and chmod +x"
             )
         # Handed on to the player, which need not use it.
         return {"local_executable_path": str(path), "x_display": display or ":0"}

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_serializer,
+    model_validator,
+)
 
 from gsi_datasets.schema import OPERATIONS
 
@@ -242,9 +251,11 @@ class ThorWorld(Outside, Viewed):
         kind: the world function that composes them.
         scenes: names or patterns such as ``FloorPlan2*``, or the path of a JSON or JSONL file of ProcTHOR houses.
         platform: ``auto``, ``cloud`` (Vulkan, no display) or ``x`` (an X display).
-        executable: a player on this machine, instead of the one that ai2thor downloads.
+        executable: a player on this machine, instead of the one that ai2thor downloads. If empty, the environment
+            variable `variable` says it.
     """
 
+    variable: ClassVar[str] = "GSI_BENCH_THOR_PLAYER"
     operations: ClassVar[tuple[str, ...]] = tuple(name for name in OPERATIONS if name != "OS")
 
     kind: Literal["thor"] = "thor"
@@ -252,6 +263,25 @@ class ThorWorld(Outside, Viewed):
     objects: Count = (3, 60)
     platform: Literal["auto", "cloud", "x"] = Field(default="auto", exclude=True)
     executable: str = Field(default="", exclude=True)
+
+    @field_serializer("scenes")
+    def _without_folders(self, scenes: tuple[str, ...]) -> list[str]:
+        """What describes the data: of a file of houses, its name without its place on this machine."""
+        return [Path(it).name if is_file_of_houses(it) else it for it in scenes]
+
+    def fingerprint(self) -> str:
+        """Hex digest of the files of houses; empty if there are none."""
+        files = [Path(it).expanduser() for it in self.scenes if is_file_of_houses(it)]
+        try:
+            read = [path.read_bytes() for path in files]
+        except OSError as error:
+            raise WorldError(f"world.scenes: {error.filename} cannot be read: {error.strerror}") from error
+        return hashlib.sha256(b"".join(hashlib.sha256(it).digest() for it in read)).hexdigest()[:16] if read else ""
+
+
+def is_file_of_houses(scenes: str) -> bool:
+    """Whether an entry of `ThorWorld.scenes` is the path of a file, not the name of scenes."""
+    return scenes.endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz"))
 
 
 UNKNOWN_KIND = "unknown-kind"

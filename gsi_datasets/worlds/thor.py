@@ -25,7 +25,7 @@ from gsi_datasets.scene import Box, Camera, Scene, SceneObject
 from gsi_datasets.simulators.thor import Actor, Play, Recording, connect, support_of
 from gsi_datasets.simulators.thor_frames import aligned_box, oriented_box, pose_of, to_world, upright, vector
 from gsi_datasets.simulators.thor_player import ThorScene
-from gsi_datasets.worlds.specs import SceneError, ThorWorld, WorldError
+from gsi_datasets.worlds.specs import SceneError, ThorWorld, WorldError, is_file_of_houses
 
 
 Array = NDArray[np.float64]
@@ -87,7 +87,7 @@ def available(world: ThorWorld) -> dict[str, dict[str, Any] | None]:
     known += [f"FloorPlan_Val{i}_{j}" for i in range(1, 4) for j in range(1, 6)]
     found: dict[str, dict[str, Any] | None] = {}
     for wanted in world.scenes:
-        if wanted.endswith((".json", ".jsonl", ".json.gz", ".jsonl.gz")):
+        if is_file_of_houses(wanted):
             found |= houses(Path(wanted).expanduser())
             continue
         fits = fnmatch.filter(known, wanted.removesuffix("_physics"))
