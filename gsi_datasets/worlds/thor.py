@@ -22,9 +22,10 @@ from gsi_datasets.assets import thor as things
 from gsi_datasets.assets.asset import Receptacle, Room
 from gsi_datasets.geometry import intrinsics_from_fov, invert_rigid, look_at
 from gsi_datasets.scene import Box, Camera, Scene, SceneObject
-from gsi_datasets.simulators.thor import Actor, Play, Recording, connect, support_of
+from gsi_datasets.simulators.thor import Recording, connect
 from gsi_datasets.simulators.thor_frames import aligned_box, oriented_box, pose_of, to_world, upright, vector
 from gsi_datasets.simulators.thor_player import ThorScene
+from gsi_datasets.simulators.thor_stage import Actor, Play, support_of
 from gsi_datasets.worlds.specs import SceneError, ThorWorld, WorldError, is_file_of_houses
 
 

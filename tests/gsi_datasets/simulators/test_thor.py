@@ -122,8 +122,8 @@ def test_a_scene_is_restored_to_the_last_bit(player: Any) -> None:
     assert use.simulator.settle(gone).rested
     without = use.rays.layers(gone)
     assert not (without.instances == stage.scene[name].instance).any()
-    again = use.simulator._look(stage.scene)  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(again.rgb, first)
+    again = use.rays.layers(replace(stage.scene, name="again"))
+    np.testing.assert_array_equal(use.renderer.render([replace(stage.scene, name="more")])[0], first)
     np.testing.assert_array_equal(again.depth, before.depth)
     np.testing.assert_array_equal(again.instances, before.instances)
 
