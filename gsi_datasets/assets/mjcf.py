@@ -6,6 +6,7 @@ the model's initial pose are then taken over, joints and all other dynamics are 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -282,14 +283,25 @@ def load(file: Path, root: Path) -> Model:
     """
     mjcf_files.check(file, root)
     try:
-        with quiet():
-            model = mujoco.MjModel.from_xml_path(str(file))
+        # Warnings are about writing models and simulating them, which is not done here.
+        with quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            spec = mujoco.MjSpec.from_file(str(file))
+            _keep_all(spec)
+            model = spec.compile()
             data = mujoco.MjData(model)
             mujoco.mj_kinematics(model, data)
     except (ValueError, mujoco.FatalError) as error:
         reason = " ".join(str(error).split())
         raise AssetError(f"{file}: MuJoCo {mujoco.__version__} refuses it: {reason}; download it again") from error
     return Model(file, model, data)
+
+
+def _keep_all(spec: mujoco.MjSpec) -> None:
+    """Set a model to keep everything that can be seen, under its own name, and not to fail on how it would move."""
+    spec.compiler.discardvisual = spec.compiler.fusestatic = False
+    spec.compiler.balanceinertia = True
+    spec.compiler.boundmass, spec.compiler.boundinertia = 1e-6, 1e-9
 
 
 def upright(rotation: Array) -> Array:

@@ -124,6 +124,22 @@ def test_groups_say_what_is_drawn_and_contacts_what_collides(tmp_path: Path) -> 
     assert geoms(model, "airy") == ([4], [4])
 
 
+def test_nothing_is_thrown_away_or_refused_for_how_it_would_move(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    head = '<compiler discardvisual="true" fusestatic="true"/>'
+    world = (
+        '<body name="b"><geom type="sphere" size="1" contype="0" conaffinity="0" group="1" mass="0"/></body>'
+        '<body name="odd"><freejoint/><inertial pos="0 0 0" mass="1e-9" diaginertia="1 0.1 0.1"/>'
+        '<geom type="box" size="1 1 1"/></body>'
+    )
+    model = read(tmp_path, world, head)
+    assert list(model.bodies) == ["world", "b", "odd"]
+    assert geoms(model, "b") == ([0], [0])
+    assert not recwarn
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_body_with_y_up_gets_z_up_and_its_front_towards_minus_y() -> None:
     unity = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # y up in the world
     assert_allclose(mjcf.upright(unity), np.eye(3))
