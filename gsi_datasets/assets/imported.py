@@ -10,7 +10,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from gsi_datasets.assets.errors import AssetError
 
 
 Array = NDArray[np.float64]
-SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl")
+SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 REMEDY = "pip install 'gsi-bench[scenes]'"
 LARGEST, SMALLEST = 20.0, 0.002
 """Longest and shortest believable length of a thing, metres."""
@@ -51,6 +51,7 @@ def read_parts(path: Path, up: str = "") -> list[MeshPart]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise AssetError(f"{path}: has more than {MOST_BYTES // 1_000_000} MB; simplify it first")
+        _check_references(path)
         loaded: Any = trimesh.load_scene(path, process=False)
         meshes = [it for it in loaded.dump() if isinstance(it, trimesh.Trimesh) and len(it.faces)]
     except AssetError:
@@ -110,13 +111,13 @@ def make(info: AssetInfo, parts: Sequence[MeshPart], where: str) -> Asset:
     return Asset(info, tuple(parts), hulls_of(parts))
 
 
-def hulls_of(parts: Sequence[MeshPart], most: int = 16) -> tuple[Array, ...]:
+def hulls_of(parts: Sequence[MeshPart], most: int = 10) -> tuple[Array, ...]:
     """Convex pieces of the parts together, each (N, 3) metres; from the cache if they were cut before."""
     coacd = _library("coacd")
     starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
     points = np.concatenate([part.vertices for part in parts]).astype(np.float64)
     faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
-    key = hashlib.sha256(b"hulls-3" + points.tobytes() + faces.tobytes() + bytes([most])).hexdigest()[:32]
+    key = hashlib.sha256(b"hulls-4" + points.tobytes() + faces.tobytes() + bytes([most])).hexdigest()[:32]
     kept = cache_folder() / f"{key}.npz"
     try:
         with np.load(kept, allow_pickle=False) as opened:
@@ -131,8 +132,9 @@ def hulls_of(parts: Sequence[MeshPart], most: int = 16) -> tuple[Array, ...]:
     else:
         coacd.set_log_level("off")
         found = coacd.run_coacd(
-            coacd.Mesh(points, faces), threshold=0.05, max_convex_hull=most, preprocess_resolution=100, seed=0
-        )
+            coacd.Mesh(points, faces), threshold=0.09, max_convex_hull=most, preprocess_mode="on",
+            preprocess_resolution=30, mcts_nodes=10, mcts_iterations=60, mcts_max_depth=2, seed=0,
+        )  # fmt: skip
         pieces = [_convex(np.asarray(vertices)) for vertices, _ in found] or [whole]
         # What is cut is remeshed first; it must not stand lower or higher for that.
         pieces = [np.clip(piece, points.min(axis=0), points.max(axis=0)) for piece in pieces]
@@ -190,7 +192,39 @@ def _library(name: str) -> Any:
 
 
 def _up(suffix: str) -> str:
-    return "y" if suffix in (".glb", ".gltf") else "z"
+    return "y" if suffix == ".glb" else "z"
+
+
+def _check_references(path: Path) -> None:
+    """OBJ files name material files, and these name pictures: all must lie beside or below them."""
+    if path.suffix.lower() != ".obj":
+        return
+    pending, seen = [path], set[Path]()
+    while pending:
+        file = pending.pop()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            word, _, rest = line.strip().partition(" ")
+            if word.lower() not in (
+                "mtllib",
+                "map_kd",
+                "map_ka",
+                "map_ks",
+                "map_d",
+                "map_bump",
+                "bump",
+                "disp",
+                "decal",
+            ):
+                continue
+            name = rest.split()[-1] if rest.split() else ""
+            parts = PurePosixPath(name.replace("\\", "/"))
+            if parts.is_absolute() or ".." in parts.parts or ":" in name:
+                raise AssetError(f"{path}: names a file outside of its folder ({name}); put it beside the mesh")
+            if word.lower() == "mtllib":
+                pending.append(file.parent / name)
 
 
 def _part(mesh: Any, turn: Array) -> MeshPart:
