@@ -18,9 +18,10 @@ from gsi_datasets import assets, pipeline
 from gsi_datasets.assets.errors import AssetError
 from gsi_datasets.assets.molmospaces_notes import Note, noun_for, spdx
 from gsi_datasets.placing import places
+from gsi_datasets.renderers.rays import RayCaster
 from gsi_datasets.rooms import rooms_of
 from gsi_datasets.scene import Scene
-from gsi_datasets.scenes import bring_to_rest
+from gsi_datasets.scenes import bring_to_rest, stages
 from gsi_datasets.schema import Triplet
 from gsi_datasets.simulators.mujoco import MujocoSimulator
 from gsi_datasets.spec import DatasetSpec
@@ -120,6 +121,28 @@ def test_the_example_of_the_package_is_one_red_block_on_a_floor() -> None:
     rested, reason = bring_to_rest(scene, MujocoSimulator(), 1)
     assert rested is not None, reason
     assert rested["block_1"].support == "room"
+
+
+def test_a_scene_with_one_thing_is_seen_from_where_that_thing_is_whole() -> None:
+    spec = DatasetSpec.model_validate(
+        {
+            "name": "sample", "version": "1.0.0", "seed": 3, "image_size": 256,
+            "world": {
+                "kind": "molmospaces", "folder": str(SAMPLE), "held_out": 1.0, "objects": [1, 60], "views": 2,
+                "eye_height_m": [0.4, 0.6], "pitch_degrees": [10, 60], "fov_degrees": [24, 34],
+            },
+            "splits": {"test": {"counts": {"CM": 1}}},
+        }
+    )  # fmt: skip
+    rays = RayCaster()
+    found = [it.scene for it in stages(spec, "test", 0, MujocoSimulator(), rays) if it.scene is not None]
+    assert len(found) == 2
+    for scene in found:
+        assert rays.layers(scene).visibility["block_1"].fraction == 1
+        here = scene.camera.position
+        assert np.abs(here[:2]).max() <= 2 - 0.25
+        assert 0.4 <= here[2] <= 0.6
+        assert all(np.abs(light.position[:2]).max() < 2 for light in scene.lights)
 
 
 def test_objects_stand_where_the_file_has_them_with_the_floor_at_zero(tmp_path: Path) -> None:
