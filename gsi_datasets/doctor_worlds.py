@@ -16,9 +16,10 @@ MESATASK_REMEDY = (
     "(large; then unpack Assets_library_archive/), export MESATASK_ROOT=MesaTask-10K"
 )
 MOLMO_REMEDY = (
-    "pip install molmospaces-resources, download a scene archive and the objects it names (docs/worlds.md), "
+    "pip install 'gsi-bench[molmospaces]', fetch houses as docs/molmospaces.md says, "
     "export MOLMOSPACES_ROOT=<folder that holds scenes/ and objects/>"
 )
+PLAYER = "GSI_BENCH_THOR_PLAYER"
 FOLDER_REMEDY = "a folder of GLB or OBJ files and a scene.json (docs/own_scenes.md), export GSI_BENCH_SCENES=<folder>"
 
 
@@ -55,11 +56,21 @@ def _thor() -> Finding:
     version = importlib.metadata.version("ai2thor")
     if version != "5.0.0":
         return Finding(name, False, f"ai2thor {version}", "pip install ai2thor==5.0.0", needed=False)
+    if given := os.environ.get(PLAYER):
+        found = Path(given).is_file() and os.access(given, os.X_OK)
+        remedy = f"set {PLAYER} to an executable Unity player"
+        return Finding(
+            name,
+            found,
+            f"ai2thor {version}, player {given}" + ("" if found else ": no executable"),
+            "" if found else remedy,
+            needed=False,
+        )
     players = sorted((Path.home() / ".ai2thor" / "releases").glob("thor-*"))
     if not players:
         remedy = (
             "python -c \"from ai2thor.controller import Controller; Controller(platform='CloudRendering')\" downloads "
-            "the Unity player once (about 1 GB; needs Vulkan or an X display), or name one as world.executable"
+            f"the Unity player once (about 1 GB; needs Vulkan or an X display), or name one in {PLAYER}"
         )
         return Finding(name, False, f"ai2thor {version}, but no Unity player", remedy, needed=False)
     return Finding(name, True, f"ai2thor {version}, player {players[-1].name}")

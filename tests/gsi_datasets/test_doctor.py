@@ -18,7 +18,7 @@ def finding(kind: str) -> Finding:
 
 @pytest.fixture(autouse=True)
 def nothing_prepared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in ("MESATASK_ROOT", "MOLMOSPACES_ROOT", "GSI_BENCH_SCENES"):
+    for variable in ("MESATASK_ROOT", "MOLMOSPACES_ROOT", "GSI_BENCH_SCENES", "GSI_BENCH_THOR_PLAYER"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
 
@@ -51,4 +51,9 @@ def test_the_client_the_right_version_and_the_player_are_told_apart(
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "5.0.0")
     assert "no Unity player" in finding("thor").detail
     (tmp_path / "home" / ".ai2thor" / "releases" / "thor-CloudRendering-0123").mkdir(parents=True)
+    assert finding("thor").ok
+    monkeypatch.setenv("GSI_BENCH_THOR_PLAYER", str(tmp_path / "player"))
+    assert "no executable" in finding("thor").detail
+    (tmp_path / "player").write_text("#!/bin/sh\n")
+    (tmp_path / "player").chmod(0o755)
     assert finding("thor").ok
