@@ -26,7 +26,7 @@ START_SECONDS, ANSWER_SECONDS = 300.0, 60.0
 """How long a player may take for its first message, and for any other."""
 MOST_RESTARTS = 30
 """Of one process; a player that needs more is broken."""
-CHANCES = 4
+CHANCES = 5
 """How often one piece of work is begun again in a fresh player."""
 # Of the constructor; images of extra cameras need the same switches as those of the agent's.
 _SETTINGS: dict[str, Any] = {
