@@ -8,6 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from gsi_datasets.card_pictures import FOLDER, card_pictures, path_of
+from gsi_datasets.handwritten import marked, merged
 from gsi_datasets.schema import OPERATIONS, features
 from gsi_datasets.storage import Manifest, StorageError, manifests, write_atomically
 
@@ -22,12 +24,17 @@ LICENCE_PAGES = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "CC-BY-3.0": "https://creativecommons.org/licenses/by/3.0/",
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
+    "CC-BY-NC-SA-4.0": "https://creativecommons.org/licenses/by-nc-sa/4.0/",
     "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
 }
 
 
 def write_card(out: Path, repo: str = "gsi-bench") -> None:
-    """Write README.md of a built folder anew, whole or not at all.
+    """Write README.md of a built folder anew, whole or not at all, and the pictures that it shows.
+
+    What people wrote above or below the generated part stays, as do header fields of their own.
 
     Args:
         out: a built folder.
@@ -36,7 +43,16 @@ def write_card(out: Path, repo: str = "gsi-bench") -> None:
     Raises:
         StorageError: if the folder holds no finished split, a manifest cannot be read or the card not be written.
     """
-    write_atomically(out / "README.md", render_card(out, repo).encode())
+    path = out / "README.md"
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = merged(render_card(out, repo), old)
+    pictures = {path_of(key): data for key, (_, data) in card_pictures(out, _shown(manifests(out))).items()}
+    (out / FOLDER).mkdir(exist_ok=True)
+    for name, data in pictures.items():
+        write_atomically(out / name, data)
+    for stale in set((out / FOLDER).glob("*.jpg")) - {out / name for name in pictures}:
+        stale.unlink()
+    write_atomically(path, text.encode())
 
 
 def render_card(out: Path, repo: str = "gsi-bench") -> str:
@@ -56,7 +72,7 @@ def render_card(out: Path, repo: str = "gsi-bench") -> str:
     card = DatasetCard(template)
     _describe(card.data, found)
     first = min((item for item in found if item.config == _default(found)), key=_order)
-    card.text = Template(card.text).substitute(
+    text = Template(card.text).substitute(
         repo=repo,
         config=first.config,
         split=first.split,
@@ -65,8 +81,24 @@ def render_card(out: Path, repo: str = "gsi-bench") -> str:
         rejections=_rejections(found),
         renderers=_renderers(found),
         attribution=_attribution(found),
+        pictures=_pictures(out, found),
     )
+    card.text = "\n" + marked(text)
     return str(card)
+
+
+def _shown(found: Sequence[Manifest]) -> list[Manifest]:
+    """Manifests in the order in which pictures are looked for: the default config's first."""
+    return sorted(found, key=lambda item: (item.config != _default(found), item.config, _order(item)))
+
+
+def _pictures(out: Path, found: Sequence[Manifest]) -> str:
+    """A picture of each operation under its instruction."""
+    lines = [
+        f"**{operation}** {instruction}\n\n![{operation}: before and after]({path_of(operation)})"
+        for operation, (instruction, _) in card_pictures(out, _shown(found)).items()
+    ]
+    return "\n\n".join(lines)
 
 
 def _describe(data: CardData, found: Sequence[Manifest]) -> None:

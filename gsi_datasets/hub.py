@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gsi_datasets.card import render_card, write_card
+from gsi_datasets.card_pictures import FOLDER, card_pictures, path_of
+from gsi_datasets.handwritten import merged
 from gsi_datasets.publishing.benchmark import eval_yaml
-from gsi_datasets.publishing.repository import HubError, Publication, check_name, push
+from gsi_datasets.publishing.repository import HubError, Publication, check_name, fetched_card, push
 from gsi_datasets.schema import features
 from gsi_datasets.storage import Manifest, StorageError, damaged, manifest_path, manifests
 
@@ -172,7 +174,13 @@ def publish(
         [file.path for item in found for file in item.files]
         + [manifest_path(folder, item.config, item.split).relative_to(folder).as_posix() for item in found]
     )
-    files: dict[str, Path | bytes] = {"README.md": render_card(folder, repo_id).encode()}
+    here = folder / "README.md"
+    card = merged(render_card(folder, repo_id), here.read_text(encoding="utf-8") if here.is_file() else "")
+    if not dry_run:
+        card = merged(card, fetched_card(repo_id, "dataset", token))
+    files: dict[str, Path | bytes] = {"README.md": card.encode()}
+    for operation, (_, picture) in card_pictures(folder, found).items():
+        files[path_of(operation)] = picture
     if tasks := eval_yaml(found):
         files["eval.yaml"] = tasks
     files |= {path: folder / path for path in data}
@@ -186,7 +194,7 @@ def publish(
         tag=f"v{release(found)}",
         message=f"Version {release(found)}",
         private=private,
-        delete=("*/*.parquet", "*/*.json"),
+        delete=("*/*.parquet", "*/*.json", f"{FOLDER}/*.jpg"),
         token=token,
         dry_run=dry_run,
     )

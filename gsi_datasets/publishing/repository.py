@@ -121,7 +121,9 @@ def push(
         home = api.create_repo(repo_id, repo_type=kind, private=private, space_sdk=space_sdk, exist_ok=True)
         tags = {item.name: item.target_commit for item in api.list_repo_refs(repo_id, repo_type=kind).tags}
         if tag in tags:
-            if apart := [path for part in _apart(api, repo_id, kind, tags[tag], files, delete) for path in part]:
+            # The card may have been edited since; it decides no row, weight or score.
+            rest = {path: content for path, content in files.items() if path != "README.md"}
+            if apart := [path for part in _apart(api, repo_id, kind, tags[tag], rest, delete) for path in part]:
                 raise HubError(
                     f"{repo_id}: {tag} is already published with another {apart[0]} ({len(apart)} files differ); "
                     "raise the version"
@@ -148,6 +150,18 @@ def push(
         # Not chained: a server may repeat the token in its answer.
         raise HubError(f"{repo_id}: {_told(error, repo_id)} ({hidden(str(error), token)})") from None
     return replace(publication, url=url, sent=(*changed, *stale))
+
+
+def fetched_card(repo_id: str, kind: Kind, token: str | None = None) -> str:
+    """README.md as the repository has it now; empty if there is no such file or repository, or it cannot be read."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+
+    try:
+        path = hf_hub_download(repo_id, "README.md", repo_type=kind, token=token)
+    except (HfHubHTTPError, HTTPError, OSError, ValueError):
+        return ""  # what stands in the way of reading stands in the way of sending, and is said there
+    return Path(path).read_text(encoding="utf-8", errors="replace")
 
 
 def check_name(repo_id: str) -> None:

@@ -162,7 +162,9 @@ def test_counts_are_met_exactly_and_nothing_else_is_left(reference: Path) -> Non
     (manifest,) = manifests(reference)
     assert manifest.counts == {"CM": 9, "OP": 7, "SR": 3}
     assert manifest.rows == 19
-    assert sorted(tree(reference)) == ["README.md", "gsi_fake/test-00000-of-00001.parquet", "gsi_fake/test.json"]
+    pictures = ["card/cm.jpg", "card/op.jpg", "card/sr.jpg"]
+    rows = ["gsi_fake/test-00000-of-00001.parquet", "gsi_fake/test.json"]
+    assert sorted(tree(reference)) == ["README.md", *pictures, *rows]
     assert not list(reference.glob(".*"))
 
 

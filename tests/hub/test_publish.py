@@ -77,13 +77,35 @@ def test_the_repository_becomes_the_folder(tmp_path: Path) -> None:
             done = client(server, tmp_path, "-c", PUBLISH, str(out), "someone/gsi-bench")
             assert done.returncode == 0, done.stderr
         repo = server.repos["someone/gsi-bench"]
-        assert set(repo.commits[-1][1]) == {
+        pictures = {path for path in repo.commits[-1][1] if path.startswith("card/")}
+        assert pictures
+        assert set(repo.commits[-1][1]) - pictures == {
             "README.md",
             "eval.yaml",
             "gsi_syn_table/test-00000-of-00001.parquet",
             "gsi_syn_table/test.json",
         }
         assert repo.tags == {"v1.0.0": 1, "v1.1.0": 2}
+
+
+def test_what_people_wrote_into_the_card_stays(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    built_split(first, rows=7)
+    built_split(second, rows=6, seed=30, version="1.1.0")
+    with stub.running() as server:
+        done = client(server, tmp_path, "-c", PUBLISH, str(first), "someone/gsi-bench")
+        assert done.returncode == 0, done.stderr
+        repo = server.repos["someone/gsi-bench"]
+        card = repo.commits[-1][1]["README.md"].decode()
+        edited = card.replace("- benchmark\n", "- benchmark\n- ours\n") + "\n## From us\n\nCall us.\n"
+        repo.commits.append(("by hand", repo.commits[-1][1] | {"README.md": edited.encode()}))
+        done = client(server, tmp_path, "-c", PUBLISH, str(second), "someone/gsi-bench")
+        assert done.returncode == 0, done.stderr
+        now = repo.commits[-1][1]["README.md"].decode()
+    assert now.rstrip().endswith("Call us.")
+    assert "- ours\n" in now
+    assert "Version 1.1.0: 6 rows" in now
+    assert "7 rows" not in now
 
 
 def test_refusals_and_silence_are_clear_errors(tmp_path: Path) -> None:
