@@ -115,7 +115,10 @@ def measure(row: dict[str, Any]) -> Motion:
             guesses.append((cost(x, 0.012), len(guesses), x))
     guesses.sort(key=lambda item: item[:2])
     starts = [x for _, _, x in guesses[: 4 if operation == "OS" else 3]]
-    least, x = search(cost, starts, np.array([0.008, 0.008, 0.008, 0.06])[:free])
+    steps = np.array([0.008, 0.008, 0.008, 0.06])[:free]
+    least, x = search(cost, starts, steps)
+    # Where the lower part is hidden, a thing fits about as well some way up: it may also have kept its height.
+    least, x = min((least, x), search(cost, [x * (np.arange(free) != 2)], steps), key=lambda found: found[0])
     scale, matrix = build(x)
     return Motion(matrix, 0.0, scale, least)
 
