@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
@@ -186,8 +186,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def paths_info(self, body: bytes, name: str, revision: str) -> None:
         if (found := self._files(name, revision)) is not None:
-            asked = json.loads(body)["paths"]
-            self._send(200, [_entry(path, found[1][path]) for path in asked if path in found[1]])
+            # Older clients send a form.
+            form = self.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+            asked = parse_qs(body.decode()).get("paths", []) if form else json.loads(body)["paths"]
+            folders = {"/".join(path.split("/")[:k]) for path in found[1] for k in range(1, path.count("/") + 1)}
+            entries = [_entry(path, found[1][path]) for path in asked if path in found[1]]
+            entries += [{"type": "directory", "path": path, "oid": "0" * 40} for path in asked if path in folders]
+            self._send(200, entries)
 
     def preupload(self, body: bytes, name: str, revision: str) -> None:
         files = [
