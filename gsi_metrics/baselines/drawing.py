@@ -245,10 +245,11 @@ def _home(content: str, split: str, index: int, renderer: str) -> tuple[dict[int
     try:
         from gsi_datasets import pipeline, scenes
 
-        use = pipeline.tools(renderer)
+        spec = DatasetSpec.of_content(json.loads(content))
+        use = pipeline.tools_for(spec, index, renderer)
     except (ImportError, RendererError) as error:
         raise StudioError(f"no simulator or renderer to draw with: {error}") from error
-    found = scenes.stages(DatasetSpec.of_content(json.loads(content)), split, index, use.simulator, use.rays)
+    found = scenes.stages(spec, split, index, use.simulator, use.rays)
     return {stage.seed[1] if len(stage.seed) > 1 else 0: stage.scene for stage in found if stage.scene}, use.renderer
 
 
