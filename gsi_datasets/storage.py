@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gsi_datasets.schema import OPERATIONS, Triplet, features
+from gsi_datasets.schema import IMAGE_COLUMNS, OPERATIONS, Triplet, features
 
 
 ROWS_PER_GROUP = 24  # of 512 px: a first streamed row in a fifth of the time that Parquet's usual groups need
@@ -238,7 +238,7 @@ def write_shard(path: Path, rows: Iterator[Triplet], count: int) -> None:
     writer = pq.ParquetWriter(
         path,
         schema,
-        compression="snappy",
+        compression=_codecs(schema),
         use_dictionary=repeated,
         dictionary_pagesize_limit=DICTIONARY_BYTES,
         write_page_index=True,
@@ -249,6 +249,23 @@ def write_shard(path: Path, rows: Iterator[Triplet], count: int) -> None:
         for start in range(0, count, ROWS_PER_GROUP):
             group = [next(rows).to_example() for _ in range(min(ROWS_PER_GROUP, count - start))]
             writer.write_table(pa.Table.from_pylist(group, schema=schema), row_group_size=ROWS_PER_GROUP)
+
+
+def _codecs(schema: Any) -> dict[str, str]:
+    """Codec of each column of an Arrow schema: none for pictures.
+
+    PNG does not shrink further, and a codec's own blocks would hide from stores of content-defined chunks that a
+    picture is there already.
+    """
+    import io
+
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    pq.write_table(schema.empty_table(), stream)
+    stored = pq.ParquetFile(stream).schema
+    paths = [stored.column(number).path for number in range(len(stored.names))]
+    return {path: "none" if path.removesuffix(".bytes") in IMAGE_COLUMNS else "snappy" for path in paths}
 
 
 def assemble(
