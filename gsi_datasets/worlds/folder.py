@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gsi_datasets import assets
 from gsi_datasets.assets import imported
@@ -29,6 +29,7 @@ from gsi_datasets.assets.vocabulary import noun
 from gsi_datasets.geometry import corners, intrinsics_from_fov, look_at, rotation_z
 from gsi_datasets.scene import Camera, Scene, SceneObject
 from gsi_datasets.worlds import surroundings
+from gsi_datasets.worlds.described import read
 from gsi_datasets.worlds.specs import FolderWorld, SceneError, Strict, WorldError
 from gsi_datasets.worlds.view import frame_objects
 
@@ -140,22 +141,6 @@ class OwnScene(Strict):
     surroundings: Literal["room", "none"] = "room"
 
 
-def read_scene(path: Path) -> OwnScene:
-    """The scene of a JSON file.
-
-    Raises:
-        SceneError: it cannot be read; names the file, the field and what to change.
-    """
-    try:
-        return OwnScene.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise SceneError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SceneError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
-
-
 def compose(
     name: str, world: FolderWorld, number: int, image_size: int, rng: np.random.Generator, *, held_out: bool
 ) -> Scene:
@@ -179,7 +164,7 @@ def compose(
         raise WorldError(f"{root}: holds no *{SUFFIX} file; docs/own_scenes.md shows one")
     names = world.scenes_of(list(files), held_out)
     path = files[names[number // world.views % len(names)]]
-    described = read_scene(path)
+    described = read(OwnScene, path)
     items = _objects(described, path)
     movable = [item for item in items if not item.static]
     if not movable:

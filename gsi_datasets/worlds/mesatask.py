@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gsi_datasets import assets
 from gsi_datasets.assets import imported
@@ -31,7 +31,8 @@ from gsi_datasets.assets.vocabulary import noun
 from gsi_datasets.geometry import corners, look_at, matrix_from_quaternion
 from gsi_datasets.scene import Camera, Scene, SceneObject
 from gsi_datasets.worlds import surroundings
-from gsi_datasets.worlds.specs import MesaTaskWorld, SceneError, WorldError
+from gsi_datasets.worlds.described import read
+from gsi_datasets.worlds.specs import MesaTaskWorld, WorldError
 
 
 Array = NDArray[np.float64]
@@ -91,16 +92,7 @@ def read_layout(path: Path) -> Layout:
     Raises:
         SceneError: it cannot be read; names the file, the field and what is wrong.
     """
-    try:
-        return Layout.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise SceneError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SceneError(
-            f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; download the layout again"
-        ) from error
+    return read(Layout, path, "download the layout again")
 
 
 def enlarged(layout: Layout, factors: tuple[float, float]) -> Layout:
