@@ -204,10 +204,21 @@ class InFolder(Outside):
         return Path(given)
 
     def fingerprint(self) -> str:
-        """Hex digest of the names and sizes of all files in the folder: other files give other rows."""
+        """Hex digest of the names and sizes of all files in the folder, linked ones included: other files give other
+        rows."""
         root, seen = self.path(), hashlib.sha256()
-        for path in sorted(it for it in root.rglob("*") if it.is_file()):
-            seen.update(f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n".encode())
+        visited: set[str] = set()
+        for place, folders, files in os.walk(root, followlinks=True):
+            real = os.path.realpath(place)
+            if real in visited:
+                folders.clear()  # a link to a folder above: round and round
+                continue
+            visited.add(real)
+            folders.sort()
+            for name in sorted(files):
+                path = Path(place, name)
+                size = path.stat().st_size if path.exists() else -1
+                seen.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
         return seen.hexdigest()[:16]
 
 

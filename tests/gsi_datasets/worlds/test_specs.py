@@ -59,6 +59,17 @@ def test_other_files_are_other_data(tmp_path: Path) -> None:
     assert spec.digest("test", "gl") != before
 
 
+def test_linked_folders_count_and_links_in_circles_end(tmp_path: Path) -> None:
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "scenes" / "objects").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "scenes")
+    world = MesaTaskWorld(folder=str(tmp_path / "scenes"))
+    before = world.fingerprint()
+    (tmp_path / "elsewhere" / "mesh.glb").write_bytes(b"glTF")
+    assert world.fingerprint() != before
+
+
 def test_a_world_is_asked_only_for_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"(?s)--world mesatask.*counts.PC.*camera moves; set it to 0"):
         load_spec("gsi_syn_room").in_world("mesatask", tmp_path)
