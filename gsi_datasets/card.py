@@ -46,13 +46,18 @@ def write_card(out: Path, repo: str = "gsi-bench") -> None:
     path = out / "README.md"
     old = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = merged(render_card(out, repo), old)
-    pictures = {path_of(key): data for key, (_, data) in card_pictures(out, _shown(manifests(out))).items()}
     (out / FOLDER).mkdir(exist_ok=True)
-    for name, data in pictures.items():
+    shown = pictures(out)
+    for name, data in shown.items():
         write_atomically(out / name, data)
-    for stale in set((out / FOLDER).glob("*.jpg")) - {out / name for name in pictures}:
+    for stale in set((out / FOLDER).glob("*.jpg")) - {out / name for name in shown}:
         stale.unlink()
     write_atomically(path, text.encode())
+
+
+def pictures(out: Path) -> dict[str, bytes]:
+    """Path -> JPEG of each picture that the card of a built folder shows."""
+    return {path_of(key): data for key, (_, data) in card_pictures(out, _shown(manifests(out))).items()}
 
 
 def render_card(out: Path, repo: str = "gsi-bench") -> str:

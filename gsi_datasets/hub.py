@@ -12,8 +12,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from gsi_datasets.card import render_card, write_card
-from gsi_datasets.card_pictures import FOLDER, card_pictures, path_of
+from gsi_datasets.card import pictures, render_card, write_card
+from gsi_datasets.card_pictures import FOLDER
 from gsi_datasets.handwritten import merged
 from gsi_datasets.publishing.benchmark import eval_yaml
 from gsi_datasets.publishing.repository import HubError, Publication, check_name, fetched_card, push
@@ -179,8 +179,7 @@ def publish(
     if not dry_run:
         card = merged(card, fetched_card(repo_id, "dataset", token))
     files: dict[str, Path | bytes] = {"README.md": card.encode()}
-    for operation, (_, picture) in card_pictures(folder, found).items():
-        files[path_of(operation)] = picture
+    files |= pictures(folder)
     if tasks := eval_yaml(found):
         files["eval.yaml"] = tasks
     files |= {path: folder / path for path in data}
