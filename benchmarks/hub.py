@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from gsi_datasets.gallery.adapter import as_triplet
+from gsi_datasets.gallery.adapter import as_row
 from gsi_datasets.storage import manifest_path, read_manifest, write_shard
 from tests.hub import stub
 from tests.hub.clients import client
@@ -117,7 +117,7 @@ def main() -> None:
 
         manifest = read_manifest(manifest_path(options.data, options.config, options.split))
         table = pa.concat_tables(pq.read_table(options.data / file.path) for file in manifest.files)
-        rows = [as_triplet(row) for row in table.slice(0, options.rows + 1).to_pylist()]
+        rows = [as_row(row) for row in table.slice(0, options.rows + 1).to_pylist()]
         shares = {}
         for name in ("ours", "plain"):
             before, after = place / f"{name}-before.parquet", place / f"{name}-after.parquet"

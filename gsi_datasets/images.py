@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Level 4 is the first at which zlib matches lazily: ids shrink to a third for no more time, and renders still fit
 # into the few milliseconds that a picture may cost.
@@ -44,6 +47,14 @@ def decode_png(png: bytes) -> NDArray[Any]:
     with Image.open(io.BytesIO(png)) as image:
         array = np.asarray(image)
     return array if array.dtype == np.uint8 else array.astype(np.uint16)
+
+
+def photograph(data: bytes) -> Image.Image:
+    """A colour picture as RGB, in whatever format and mode it came."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
 
 
 def encode_depth(depth: NDArray[np.floating[Any]]) -> bytes:

@@ -103,15 +103,18 @@ class ObjectRecord(_Strict):
     movable: bool
 
 
-class Triplet(_Strict):
-    """A row. Images are PNG bytes: RGB 8-bit, depth 16-bit millimetres (0 = nothing hit), instances 16-bit ids.
+class EditRow(_Strict):
+    """A row: an edit that is asked for, with as much truth as there is. What nobody knows is None or empty.
+
+    Images are PNG bytes: RGB 8-bit, depth 16-bit millimetres (0 = nothing hit), instances 16-bit ids. Pictures that
+    others have made keep the bytes they came in, which may be JPEG.
 
     Attributes:
         id: unique in the dataset.
         scene: name of the scene; rows of one scene share a source image and may share a view.
         operation: one of the seven actions.
         instruction: English.
-        instruction_zh: Chinese.
+        instruction_zh: Chinese; empty if nobody wrote it.
         instructions: more English phrasings of the same, `instruction` first.
         instructions_zh: more Chinese phrasings, `instruction_zh` first.
         source_image: before.
@@ -128,9 +131,9 @@ class Triplet(_Strict):
             seen well in both views; else empty.
         intrinsics: (3, 3) K, pixels.
         source_extrinsics: (4, 4) world-to-camera before.
-        target_extrinsics: (4, 4) world-to-camera after (differs for PC only).
+        target_extrinsics: (4, 4) world-to-camera after (differs for PC only); empty if nobody knows it.
         transform_world: (4, 4) similarity that maps source points of the target object to where they go, world
-            frame; empty for SR. The Φ3D of the paper. For PC: the camera's rigid motion.
+            frame; empty for SR. The Φ3D of the paper. For PC: the camera's rigid motion. Empty if nobody knows it.
         transform_camera: the same in the source camera's frame.
         ideal: computed destination of the target's box; None for SR and PC.
         actual: the box where physics left it; None for SR and PC.
@@ -143,23 +146,23 @@ class Triplet(_Strict):
     scene: str = Field(pattern=ID_PATTERN)
     operation: Operation
     instruction: str = Field(min_length=1)
-    instruction_zh: str = Field(min_length=1)
+    instruction_zh: str
     instructions: list[str] = Field(min_length=1)
-    instructions_zh: list[str] = Field(min_length=1)
+    instructions_zh: list[str]
     source_image: Png
-    target_image: Png
-    background_image: Png
-    source_depth: Png
-    target_depth: Png
-    source_instances: Png
-    target_instances: Png
+    target_image: Png | None
+    background_image: Png | None
+    source_depth: Png | None
+    target_depth: Png | None
+    source_instances: Png | None
+    target_instances: Png | None
     objects_before: list[ObjectRecord]
     objects_after: list[ObjectRecord]
     target_ids: list[int]
     reference_ids: list[int]
     intrinsics: Matrix3
     source_extrinsics: Matrix4
-    target_extrinsics: Matrix4
+    target_extrinsics: Matrix4 | list[None]
     transform_world: Matrix4 | list[None]
     transform_camera: Matrix4 | list[None]
     ideal: BoxRecord | None
@@ -172,12 +175,27 @@ class Triplet(_Strict):
         """The row as `datasets` takes it: images as ``{"bytes": png, "path": None}``."""
         example = self.model_dump()
         for column in IMAGE_COLUMNS:
-            example[column] = {"bytes": example[column], "path": None}
+            if example[column] is not None:
+                example[column] = {"bytes": example[column], "path": None}
         return example
 
 
+class Triplet(EditRow):
+    """A verified row: every picture is there, and both languages."""
+
+    instruction_zh: str = Field(min_length=1)
+    instructions_zh: list[str] = Field(min_length=1)
+    target_image: Png
+    background_image: Png
+    source_depth: Png
+    target_depth: Png
+    source_instances: Png
+    target_instances: Png
+    target_extrinsics: Matrix4
+
+
 def features() -> datasets.Features:
-    """The column types of every GSI-Syn config."""
+    """The column types of every config."""
     from datasets import Features, Image, List, Value
 
     text, number, integer = Value("string"), Value("float64"), Value("int32")

@@ -14,11 +14,11 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gsi_datasets.schema import IMAGE_COLUMNS, OPERATIONS, Triplet, features
+from gsi_datasets.schema import IMAGE_COLUMNS, OPERATIONS, EditRow, features
 
 
 ROWS_PER_GROUP = 24  # of 512 px: a first streamed row in a fifth of the time that Parquet's usual groups need
@@ -79,6 +79,7 @@ class Manifest(_Strict):
         files: the shards, in order.
         credits: assets of the rows, by id.
         spec: the spec, without its splits.
+        kind: simulated and verified, or published by others and converted.
         gate: which model looked at the rows after the build, and what it turned away; None if none did.
     """
 
@@ -97,6 +98,7 @@ class Manifest(_Strict):
     files: list[DataFile]
     credits: list[Credit]
     spec: dict[str, Any]
+    kind: Literal["simulated", "published"] = "simulated"
     gate: dict[str, Any] | None = None
 
     @property
@@ -227,7 +229,7 @@ def shard_rows(sizes: Sequence[int], target: int = SHARD_BYTES) -> list[int]:
     return [count for count in rows if count] or [0]
 
 
-def write_shard(path: Path, rows: Iterator[Triplet], count: int) -> None:
+def write_shard(path: Path, rows: Iterator[EditRow], count: int) -> None:
     """Write the next `count` rows as one Parquet file, holding one row group in memory at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -269,7 +271,7 @@ def _codecs(schema: Any) -> dict[str, str]:
 
 
 def assemble(
-    out: Path, staging: Path, config: str, split: str, rows: Iterator[Triplet], sizes: Sequence[int], **facts: Any
+    out: Path, staging: Path, config: str, split: str, rows: Iterator[EditRow], sizes: Sequence[int], **facts: Any
 ) -> Manifest:
     """Write the shards and the manifest of a split.
 
@@ -294,7 +296,7 @@ def assemble(
     counts: dict[str, int] = {name: 0 for name in OPERATIONS if name in asked or "chains" in asked}
     credits = {}
 
-    def noted() -> Iterator[Triplet]:
+    def noted() -> Iterator[EditRow]:
         for row in rows:
             counts[row.operation] += 1
             for asset in json.loads(row.provenance).get("assets", ()):

@@ -8,10 +8,10 @@ from typing import Any
 
 from PIL import Image
 
-from gsi_datasets.schema import IMAGE_COLUMNS, OPERATIONS, ObjectRecord, Triplet
+from gsi_datasets.schema import IMAGE_COLUMNS, OPERATIONS, EditRow, ObjectRecord, Triplet
 
 
-Row = Triplet | Mapping[str, Any]
+Row = EditRow | Mapping[str, Any]
 
 OPERATION_NAMES = {
     "CM": "Move",
@@ -24,15 +24,28 @@ OPERATION_NAMES = {
 }
 
 
-def as_triplet(row: Row) -> Triplet:
-    """The row as a `Triplet`, from a `Triplet`, its example, or a row of a loaded dataset (decoded or not).
+def as_row(row: Row) -> EditRow:
+    """The row as an `EditRow`, from one, its example, or a row of a loaded dataset (decoded or not).
 
     Raises:
         pydantic.ValidationError: if columns are missing or wrong.
     """
-    if isinstance(row, Triplet):
-        return row
-    values = {name: value for name, value in row.items() if name in Triplet.model_fields}
+    return row if isinstance(row, EditRow) else EditRow.model_validate(_values(row))
+
+
+def as_triplet(row: Row) -> Triplet:
+    """As `as_row`, for a row of which everything is known.
+
+    Raises:
+        pydantic.ValidationError: if columns are missing or wrong, or a picture is not there.
+    """
+    return row if isinstance(row, Triplet) else Triplet.model_validate(_values(row))
+
+
+def _values(row: Row) -> dict[str, Any]:
+    if isinstance(row, EditRow):
+        return row.model_dump()
+    values = {name: value for name, value in row.items() if name in EditRow.model_fields}
     for column in IMAGE_COLUMNS:
         if column in values:
             values[column] = _png(values[column])
@@ -41,18 +54,18 @@ def as_triplet(row: Row) -> Triplet:
         box = values.get(column)
         if isinstance(box, Mapping) and all(part is None for part in box.values()):
             values[column] = None
-    return Triplet.model_validate(values)
+    return values
 
 
-def by_operation(rows: Iterable[Triplet]) -> dict[str, list[Triplet]]:
+def by_operation(rows: Iterable[EditRow]) -> dict[str, list[EditRow]]:
     """Rows per operation, in the order operations are listed everywhere; operations without rows are left out."""
-    groups: dict[str, list[Triplet]] = {operation: [] for operation in OPERATIONS}
+    groups: dict[str, list[EditRow]] = {operation: [] for operation in OPERATIONS}
     for row in rows:
         groups[row.operation].append(row)
     return {operation: group for operation, group in groups.items() if group}
 
 
-def target_of(row: Triplet, after: bool = False) -> ObjectRecord | None:
+def target_of(row: EditRow, after: bool = False) -> ObjectRecord | None:
     """The edited object as it stands before or after; None where there is none (removed, or the camera moved)."""
     objects = row.objects_after if after else row.objects_before
     return next((item for item in objects if item.id in row.target_ids), None)

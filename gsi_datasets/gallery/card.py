@@ -12,17 +12,17 @@ from gsi_datasets.gallery.facts import facts, read_json
 from gsi_datasets.gallery.images import ImageStore
 from gsi_datasets.gallery.overlays import instance_color
 from gsi_datasets.gallery.svg import number_tags, svg
-from gsi_datasets.images import decode_png
+from gsi_datasets.images import decode_png, photograph
 from gsi_datasets.record import Rejection
-from gsi_datasets.schema import Triplet
+from gsi_datasets.schema import EditRow
 
 
 MOST_REJECTIONS = 48
 
 
-def card(row: Triplet, store: ImageStore) -> str:
+def card(row: EditRow, store: ImageStore) -> str:
     """The article of a triplet: pictures with their layers, the instruction, what was measured, where it is from."""
-    limits = store.limits(row.source_depth)
+    limits = store.limits(row.source_depth) if row.source_depth else (0.0, 0.0)
     searched = " ".join([row.id, *row.instructions, *row.instructions_zh])
     found = facts(row)
     brief = "".join(f"<li>{escape(fact.short)}</li>" for fact in found if fact.short)
@@ -32,16 +32,14 @@ def card(row: Triplet, store: ImageStore) -> str:
 <div class="side after">{_side(row, store, True, limits)}</div>
 <div class="side before">{_side(row, store, False, limits)}</div>
 <span class="tag before" data-photo="Before" data-background="Without target"></span>
-<span class="tag after">After</span>
+<span class="tag after">{"After" if row.target_image else "Asked for (nobody drew it)"}</span>
 <span class="legend">{limits[0] / 1000:.2f} m<i></i>{limits[1] / 1000:.2f} m</span>
 <span class="handle" aria-hidden="true"></span>
 <input type="range" min="0" max="100" step="1" value="50" aria-label="Before and after: {escape(row.instruction)}">
 </div>
 <div class="layers" role="group" aria-label="Layers of {escape(row.id)}">
 <button type="button" data-layer="photo" aria-pressed="true">Photo</button>
-<button type="button" data-layer="depth" aria-pressed="false">Depth</button>
-<button type="button" data-layer="instances" aria-pressed="false">Objects</button>
-<button type="button" data-layer="background" aria-pressed="false">Empty</button>
+{_buttons(row)}
 <button type="button" data-boxes aria-pressed="false">3D boxes</button>
 <button type="button" data-wide aria-pressed="false" aria-label="Large" title="Large">⤢</button>
 </div>
@@ -125,24 +123,36 @@ def _label(key: object) -> str:
     return str(key).replace("_", " ")
 
 
-def _aspect(row: Triplet) -> str:
-    width, height = 2 * row.intrinsics[0][2], 2 * row.intrinsics[1][2]
-    return f"{width:.0f}/{height:.0f}"
+def _aspect(row: EditRow) -> str:
+    width, height = photograph(row.source_image).size
+    return f"{width}/{height}"
 
 
-def _side(row: Triplet, store: ImageStore, after: bool, limits: tuple[float, float]) -> str:
-    photo = row.target_image if after else row.source_image
+def _buttons(row: EditRow) -> str:
+    """Layers besides the photo that the row has."""
+    named = {"depth": "Depth", "instances": "Objects", "background": "Empty"}
+    there = {"depth": row.source_depth, "instances": row.source_instances, "background": row.background_image}
+    return "\n".join(
+        f'<button type="button" data-layer="{layer}" aria-pressed="false">{named[layer]}</button>'
+        for layer, png in there.items()
+        if png
+    )
+
+
+def _side(row: EditRow, store: ImageStore, after: bool, limits: tuple[float, float]) -> str:
+    photo = row.target_image if after and row.target_image else row.source_image
     depth = row.target_depth if after else row.source_depth
     instances = row.target_instances if after else row.source_instances
-    ids = decode_png(instances)
     words = ("After: " if after else "Before: ") + row.instruction
     pictures = [_img("photo", store.photo(photo), words)]
-    if not after:
+    if not after and row.background_image:
         pictures.append(_img("background", store.photo(row.background_image), "The scene without the target"))
-    pictures.append(_img("depth", store.depth(depth, limits), "Depth"))
-    pictures.append(_img("instances", store.instances(instances), "Instances"))
-    pictures.append(number_tags(ids))
-    pictures.append(svg(draw_triplet(row, after), ids.shape[1], ids.shape[0]))
+    if depth:
+        pictures.append(_img("depth", store.depth(depth, limits), "Depth"))
+    if instances:
+        pictures.append(_img("instances", store.instances(instances), "Instances"))
+        pictures.append(number_tags(decode_png(instances)))
+    pictures.append(svg(draw_triplet(row, after), *photograph(photo).size))
     return "".join(pictures)
 
 
@@ -150,13 +160,13 @@ def _img(layer: str, key: str, words: str) -> str:
     return f'<img class="{layer}" data-image="{key}" alt="{escape(words)}" draggable="false">'
 
 
-def _phrasings(row: Triplet) -> str:
+def _phrasings(row: EditRow) -> str:
     english = [f'<li lang="en">{escape(text)}</li>' for text in row.instructions if text != row.instruction]
     chinese = [f'<li lang="zh">{escape(text)}</li>' for text in row.instructions_zh if text != row.instruction_zh]
     return "".join([*english, *chinese])
 
 
-def _objects(row: Triplet) -> str:
+def _objects(row: EditRow) -> str:
     """Every object before, with the colour and number it has in the layer of objects."""
     roles = dict.fromkeys(row.target_ids, "target") | {
         instance: "reference" for instance in row.reference_ids if instance not in row.target_ids

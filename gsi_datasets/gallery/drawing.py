@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gsi_datasets.geometry import NEAR, rotation_z, transform_points, yaw_of
-from gsi_datasets.schema import BoxRecord, ObjectRecord, Triplet
+from gsi_datasets.schema import BoxRecord, EditRow, ObjectRecord
 
 
 Array = NDArray[np.float64]
@@ -145,9 +145,14 @@ def draw(
     return drawing
 
 
-def draw_triplet(row: Triplet, after: bool = False) -> Drawing:
+def extrinsics_of(row: EditRow, after: bool) -> Array:
+    """(4, 4) world to camera of the picture that is shown before or after: where there is none after, the source's."""
+    return np.asarray(row.target_extrinsics if after and row.target_extrinsics else row.source_extrinsics)
+
+
+def draw_triplet(row: EditRow, after: bool = False) -> Drawing:
     """The drawing of a triplet's source image, or of its target image."""
-    view = View(np.asarray(row.intrinsics), np.asarray(row.target_extrinsics if after else row.source_extrinsics))
+    view = View(np.asarray(row.intrinsics), extrinsics_of(row, after))
     start = next((item for item in row.objects_before if item.id in row.target_ids), None)
     moves = row.operation != "PC"
     objects = row.objects_after if after else row.objects_before
@@ -155,7 +160,7 @@ def draw_triplet(row: Triplet, after: bool = False) -> Drawing:
     return draw(view, objects, row.target_ids, row.reference_ids, ghost, edit_path(row))
 
 
-def edit_path(row: Triplet) -> Array | None:
+def edit_path(row: EditRow) -> Array | None:
     """(N, 3) world points the edit leads along: a hop for moves, an arc for turns; None where nothing travels."""
     start = next((item for item in row.objects_before if item.id in row.target_ids), None)
     if start is None or row.ideal is None or row.operation == "OS":

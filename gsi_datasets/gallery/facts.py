@@ -10,7 +10,7 @@ import numpy as np
 from gsi_datasets.gallery.adapter import target_of
 from gsi_datasets.gallery.drawing import turn_angle
 from gsi_datasets.geometry import camera_axes, rotation_angle
-from gsi_datasets.schema import BoxRecord, ObjectRecord, Triplet
+from gsi_datasets.schema import BoxRecord, EditRow, ObjectRecord
 
 
 class Fact(NamedTuple):
@@ -21,12 +21,12 @@ class Fact(NamedTuple):
     short: str = ""
 
 
-def facts(row: Triplet) -> list[Fact]:
+def facts(row: EditRow) -> list[Fact]:
     """What happened to the target, how exactly, and how well it is seen."""
     before, after = target_of(row), target_of(row, after=True)
     found = []
-    if before is not None and row.actual is not None:
-        found.append(_change(row, before, row.actual))
+    if before is not None and (end := row.actual or row.ideal) is not None:
+        found.append(_change(row, before, end))
     if row.ideal is not None and row.actual is not None:
         found.append(_agreement(row.ideal, row.actual))
     if before is not None:
@@ -47,15 +47,15 @@ def read_json(text: str) -> Any:
         return text
 
 
-def _change(row: Triplet, before: ObjectRecord, actual: BoxRecord) -> Fact:
+def _change(row: EditRow, before: ObjectRecord, end: BoxRecord) -> Fact:
     if row.operation == "OS":
-        factor = float(np.cbrt(np.prod(actual.size) / np.prod(before.size)))
+        factor = float(np.cbrt(np.prod(end.size) / np.prod(before.size)))
         return Fact("Scale", f"× {factor:.4f}", f"× {factor:.2f}")
     if row.operation == "OR":
-        turn = np.asarray(actual.rotation) @ np.asarray(before.rotation).T
+        turn = np.asarray(end.rotation) @ np.asarray(before.rotation).T
         degrees = float(np.degrees(turn_angle(turn)))
         return Fact("Turn about the vertical", f"{degrees:+.2f}°", f"{degrees:+.0f}°")
-    offset = np.asarray(actual.centre) - np.asarray(before.centre)
+    offset = np.asarray(end.centre) - np.asarray(before.centre)
     axes = camera_axes(np.asarray(row.source_extrinsics))
     # Adding zero turns the -0.0 of a rounded trifle into 0.0.
     right, away, up = (round(1000 * float(axis @ offset), 1) + 0.0 for axis in axes)

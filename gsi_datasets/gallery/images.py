@@ -10,7 +10,7 @@ from collections.abc import Callable
 from PIL import Image, features
 
 from gsi_datasets.gallery.overlays import colour_depth, depth_limits, instance_layer
-from gsi_datasets.images import decode_png
+from gsi_datasets.images import decode_png, photograph
 
 
 QUALITY = 88
@@ -29,7 +29,7 @@ class ImageStore:
 
     def photo(self, png: bytes) -> str:
         """Key of a colour image."""
-        return self._add(png, "photo", lambda: _lossy(Image.fromarray(decode_png(png))))
+        return self._add(png, "photo", lambda: _lossy(photograph(png)))
 
     def depth(self, png: bytes, limits: tuple[float, float]) -> str:
         """Key of a depth map in colours."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 
 from gsi_datasets import __version__
-from gsi_datasets.gallery.adapter import OPERATION_NAMES, Row, as_triplet, by_operation
+from gsi_datasets.gallery.adapter import OPERATION_NAMES, Row, as_row, by_operation
 from gsi_datasets.gallery.card import card, chosen_rejections, pretty, rejected_card
 from gsi_datasets.gallery.drawing import COLORS
 from gsi_datasets.gallery.images import ImageStore
@@ -25,7 +25,7 @@ from gsi_datasets.gallery.overlays import DEPTH_COLORS
 from gsi_datasets.gallery.sheet import OPERATION_COLORS
 from gsi_datasets.gallery.tally import Tally
 from gsi_datasets.record import Rejection
-from gsi_datasets.schema import OPERATIONS, Triplet
+from gsi_datasets.schema import OPERATIONS, EditRow
 from gsi_datasets.storage import Manifest
 
 
@@ -76,12 +76,12 @@ def html_page(
     """The page as text.
 
     Args:
-        rows: triplets to show, in any form `adapter.as_triplet` takes.
+        rows: triplets to show, in any form `adapter.as_row` takes.
         rejections: candidates that were not kept, to show some of them.
         summary: of the whole data set, of which the rows may be a sample; None to count what is given.
         commands: what to type next.
     """
-    triplets = [as_triplet(row) for row in rows]
+    triplets = [as_row(row) for row in rows]
     rejected = list(rejections)
     tally = Tally.of(summary, triplets, rejected)
     groups = by_operation(triplets)
@@ -166,7 +166,7 @@ def _credits(credits: Sequence[Mapping[str, str]]) -> str:
     return f"<details><summary>3D models <span>{counts}</span></summary>{pretty(list(credits))}</details>"
 
 
-def _filters(groups: Mapping[str, Sequence[Triplet]]) -> str:
+def _filters(groups: Mapping[str, Sequence[EditRow]]) -> str:
     return "".join(
         f'<button type="button" data-op="{operation}" aria-pressed="false" style="--op:var(--{operation})">'
         f"{escape(OPERATION_NAMES[operation])} <span>{len(group)}</span></button>"

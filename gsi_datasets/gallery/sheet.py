@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gsi_datasets.gallery.adapter import OPERATION_NAMES, Row, as_triplet, by_operation, target_of
+from gsi_datasets.gallery.adapter import OPERATION_NAMES, Row, as_row, by_operation, target_of
+from gsi_datasets.gallery.drawing import extrinsics_of
 from gsi_datasets.gallery.fonts import chinese, latin, wrap
 from gsi_datasets.geometry import box2d
-from gsi_datasets.images import decode_png
+from gsi_datasets.images import photograph
 from gsi_datasets.scene import Box, Camera
-from gsi_datasets.schema import BoxRecord, ObjectRecord, Triplet
+from gsi_datasets.schema import BoxRecord, EditRow, ObjectRecord
 
 
 PAPER, INK, GREY, RULE = (250, 250, 248), (24, 26, 32), (112, 116, 126), (222, 223, 226)
@@ -85,10 +86,11 @@ def contact_sheet(
 ) -> Image.Image:
     """Source and target side by side with the instruction, grouped by operation.
 
-    Brackets mark the edited object before and after. Chinese is left out where the machine has no font for it.
+    Brackets mark the edited object before and after. Where nobody made a target picture, the source stands in its
+    place, with brackets where the object should be. Chinese is left out where the machine has no font for it.
 
     Args:
-        rows: triplets, in any form `adapter.as_triplet` takes.
+        rows: triplets, in any form `adapter.as_row` takes.
         title: heading of the sheet.
         columns: triplets per line.
         image_size: width of one image, pixels.
@@ -99,7 +101,7 @@ def contact_sheet(
     if limit is not None and limit < len(items):
         chosen = np.random.default_rng(seed).choice(len(items), size=limit, replace=False)
         items = [items[index] for index in sorted(chosen)]
-    groups = by_operation(as_triplet(row) for row in items)
+    groups = by_operation(as_row(row) for row in items)
     layout = Layout(image_size, columns)
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     height, placed = layout.header, []
@@ -136,18 +138,18 @@ def write_sheet(
     return path
 
 
-def _lines(group: Sequence[Triplet], columns: int) -> list[Sequence[Triplet]]:
+def _lines(group: Sequence[EditRow], columns: int) -> list[Sequence[EditRow]]:
     return [group[start : start + columns] for start in range(0, len(group), columns)]
 
 
-def _line_height(pen: ImageDraw.ImageDraw, layout: Layout, line: Sequence[Triplet]) -> int:
+def _line_height(pen: ImageDraw.ImageDraw, layout: Layout, line: Sequence[EditRow]) -> int:
     """Height of triplets that stand side by side: the longest text decides."""
     texts = [_text(pen, layout, row) for row in line]
     text = max(layout.size(19) * len(english) + layout.size(20) * len(chinese) for english, chinese in texts)
     return layout.image + round(layout.size(16) + text) + layout.gap
 
 
-def _text(pen: ImageDraw.ImageDraw, layout: Layout, row: Triplet) -> tuple[list[str], list[str]]:
+def _text(pen: ImageDraw.ImageDraw, layout: Layout, row: EditRow) -> tuple[list[str], list[str]]:
     """Lines of the instruction in English, and in Chinese where there is a font."""
     room = layout.cell - _badge_width(pen, layout, row.operation) - layout.size(8)
     font = chinese(layout.size(14))
@@ -161,7 +163,7 @@ def _badge_width(pen: ImageDraw.ImageDraw, layout: Layout, operation: str) -> fl
     return pen.textlength(operation, latin(layout.size(12))) + layout.size(12)
 
 
-def _title(pen: ImageDraw.ImageDraw, layout: Layout, title: str, groups: dict[str, list[Triplet]]) -> None:
+def _title(pen: ImageDraw.ImageDraw, layout: Layout, title: str, groups: dict[str, list[EditRow]]) -> None:
     total, scenes = sum(map(len, groups.values())), len({row.scene for group in groups.values() for row in group})
     counts = "   ".join(f"{OPERATION_NAMES[operation]} {len(group)}" for operation, group in groups.items())
     text = f"{total} triplets from {scenes} scenes      {counts}"
@@ -183,13 +185,17 @@ def _heading(pen: ImageDraw.ImageDraw, layout: Layout, top: int, operation: str,
     pen.line((end + layout.size(50), middle, layout.width - layout.gap, middle), RULE, max(1, round(layout.unit)))
 
 
-def _cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, layout: Layout, left: int, top: int, row: Triplet) -> None:
+def _cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, layout: Layout, left: int, top: int, row: EditRow) -> None:
     size = layout.image
-    for after, png in ((False, row.source_image), (True, row.target_image)):
-        original = Image.fromarray(decode_png(png))
-        image = original.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    for after, png in ((False, row.source_image), (True, row.target_image or row.source_image)):
+        original = photograph(png)
+        # Simulated pictures are square; others are fitted into the square.
+        scale = size / max(original.size)
+        fitted = round(original.width * scale), round(original.height * scale)
+        image = original.resize(fitted, Image.Resampling.LANCZOS, reducing_gap=2.0)
         image = _marked(image, row, after, original.size)
-        sheet.paste(image, (left + after * (size + layout.seam), top))
+        spare = (size - fitted[0]) // 2, (size - fitted[1]) // 2
+        sheet.paste(image, (left + after * (size + layout.seam) + spare[0], top + spare[1]))
     middle = left + size + layout.seam / 2, top + size / 2
     radius = layout.size(11)
     pen.ellipse((middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius), PAPER)
@@ -213,15 +219,14 @@ def _cell(sheet: Image.Image, pen: ImageDraw.ImageDraw, layout: Layout, left: in
         y += layout.size(20)
 
 
-def _marked(image: Image.Image, row: Triplet, after: bool, full: tuple[int, int]) -> Image.Image:
+def _marked(image: Image.Image, row: EditRow, after: bool, full: tuple[int, int]) -> Image.Image:
     """The image with brackets around where the edited object stands; for a removal also where it stood."""
     thing: ObjectRecord | BoxRecord | None = target_of(row, after)
     if thing is None and row.operation == "SR":
         thing = target_of(row)
     if thing is None:
         return image
-    extrinsics = np.asarray(row.target_extrinsics if after else row.source_extrinsics)
-    camera = Camera(np.asarray(row.intrinsics), extrinsics, *full).resized(*image.size)
+    camera = Camera(np.asarray(row.intrinsics), extrinsics_of(row, after), *full).resized(*image.size)
     area = box2d(Box(np.asarray(thing.centre), np.asarray(thing.size), np.asarray(thing.rotation)), camera)
     if area is None:
         return image

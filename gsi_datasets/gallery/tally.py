@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gsi_datasets.gallery.facts import read_json
 from gsi_datasets.record import Rejection
-from gsi_datasets.schema import Triplet
+from gsi_datasets.schema import EditRow
 from gsi_datasets.storage import Manifest
 
 
@@ -45,7 +45,7 @@ class Tally:
         return sum(self.rejected.values())
 
     @classmethod
-    def of(cls, manifest: Manifest | None, rows: Sequence[Triplet], rejections: Sequence[Rejection]) -> Tally:
+    def of(cls, manifest: Manifest | None, rows: Sequence[EditRow], rejections: Sequence[Rejection]) -> Tally:
         """Count from the manifest, or from what is shown."""
         provenance = read_json(rows[0].provenance) if rows else {}
         versions = provenance.get("versions", {}) if isinstance(provenance, dict) else {}
