@@ -8,7 +8,6 @@ import os
 import stat
 import struct
 import tarfile
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -164,7 +163,7 @@ HOSTILE: Table = {
     "zip parent inside": zipped_with("fine/../../out.png"),
     "zip parent at the end": zipped_with("fine/.."),
     "zip backslash": patched(b"fine/a_edit_0.json", b"fine\\a_edit_0.json"),
-    "zip backslash parent": patched(b"fine/a_edit_0.json", b"..\\..\\..\\ev.json"),
+    "zip backslash parent": patched(b"fine/a_edit_0.json", b"..\\..\\..\\evil.json"),
     "zip drive": zipped_with("C:/windows/x.png"),
     "zip drive without slash": zipped_with("c:x.png"),
     "zip NUL in a name": patched(b"a_edit_0.json", b"a.json\0.png\0x"),
@@ -243,7 +242,7 @@ def test_refused_and_nothing_written(case: str, tmp_path: Path) -> None:
         extract(archive, tmp_path / "out" / "fine", SMALL)
     told = str(caught.value)
     assert told.startswith(f"{archive}: ")
-    assert "\n" not in told and "\x1b" not in told
+    assert told.isprintable()
     assert len(told.removeprefix(f"{archive}: ")) > 20
     assert listing(tmp_path) == before
     assert not (tmp_path / "out" / "fine").exists()
@@ -275,18 +274,16 @@ def test_what_is_told(case: str, told: str, tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_seen_before_it_goes_off(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as out:
-        with out.open("zeros.png", "w") as stream:
-            for _ in range(200):
-                stream.write(bytes(1 << 20))
-    start = time.monotonic()
+    bomb = zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED)
+    with bomb as out, out.open("zeros.png", "w") as stream:
+        for _ in range(200):
+            stream.write(bytes(1 << 20))
     tracemalloc.start()
     with pytest.raises(ArchiveError, match="a bomb"):
         extract(tmp_path / "bomb.zip", tmp_path / "out")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 << 20
-    assert time.monotonic() - start < 10
     assert not (tmp_path / "out").exists()
 
 
@@ -311,9 +308,8 @@ def test_tar_of_a_folder_as_people_make_it(tmp_path: Path) -> None:
     (tmp_path / "set" / "fine" / "a.png").write_bytes(b"x")
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as out:
         out.add(tmp_path / "set", ".")
-    assert [
-        path.relative_to(tmp_path / "out").as_posix() for path in extract(tmp_path / "a.tgz", tmp_path / "out")
-    ] == ["fine/a.png"]
+    found = extract(tmp_path / "a.tgz", tmp_path / "out")
+    assert found == [tmp_path / "out" / "fine" / "a.png"]
 
 
 def test_only_what_is_wanted_but_all_is_checked(tmp_path: Path) -> None:
