@@ -9,14 +9,17 @@ from __future__ import annotations
 import glob
 import hashlib
 import shutil
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gsi_datasets.card import pictures, render_card, write_card
 from gsi_datasets.card_pictures import FOLDER
 from gsi_datasets.handwritten import merged
 from gsi_datasets.publishing.benchmark import eval_yaml
-from gsi_datasets.publishing.repository import HubError, Publication, check_name, fetched_card, push
+from gsi_datasets.publishing.limits import exceeded
+from gsi_datasets.publishing.repository import HubError, Publication, check_name, checked_token, push
 from gsi_datasets.schema import features
 from gsi_datasets.storage import Manifest, StorageError, damaged, manifest_path, manifests
 
@@ -169,6 +172,8 @@ def publish(
             the folder, or the Hub refuses.
     """
     check_name(repo_id)
+    if not dry_run:
+        token = checked_token(repo_id, token)  # before minutes of work for nothing
     found = verify(folder)
     data = sorted(
         [file.path for item in found for file in item.files]
@@ -176,8 +181,6 @@ def publish(
     )
     here = folder / "README.md"
     card = merged(render_card(folder, repo_id), here.read_text(encoding="utf-8") if here.is_file() else "")
-    if not dry_run:
-        card = merged(card, fetched_card(repo_id, "dataset", token))
     files: dict[str, Path | bytes] = {"README.md": card.encode()}
     files |= pictures(folder)
     if tasks := eval_yaml(found):
@@ -186,7 +189,7 @@ def publish(
     if not dry_run:
         write_card(folder, repo_id)
         _load(folder, found)
-    return push(
+    publication = push(
         repo_id,
         "dataset",
         files,
@@ -194,9 +197,21 @@ def publish(
         message=f"Version {release(found)}",
         private=private,
         delete=("*/*.parquet", "*/*.json", f"{FOLDER}/*.jpg"),
+        keep=merged,
         token=token,
         dry_run=dry_run,
     )
+    return replace(publication, notes=(_licences(card, found), *exceeded(folder, found, files)))
+
+
+def _licences(card: str, found: Sequence[Manifest]) -> str:
+    """Under what the rows and the models that they show stand; who made which is in the card."""
+    from huggingface_hub import DatasetCard
+
+    licences = {credit.id: credit.licence for item in found for credit in item.credits}
+    counts = [f"{name} {count}" for name, count in sorted(Counter(licences.values()).items())]
+    rows = DatasetCard(card, ignore_metadata_errors=True).data.get("license", "unknown")
+    return f"licences: rows {rows}; 3D models in them: {', '.join(counts) or 'none'} (the authors: README.md)"
 
 
 def _load(folder: Path, found: Sequence[Manifest]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,23 @@ def add_switches(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
 
 
-def show(publications: Iterable[object], *, sent: bool, card: str = "") -> int:
+def show(publications: Iterable[object], *, sent: bool, card: str = "", notes: Sequence[str] = ()) -> int:
     """Print what goes or went to the Hub.
 
     Args:
         publications: one a repository.
         sent: whether it went.
         card: text to look at before it goes.
+        notes: lines that come last, where they are seen.
     """
     print("\n\n".join(str(item) for item in publications))
+    if card and not sent:
+        # The types of all columns of all configs are hundreds of lines that nobody edits or checks.
+        short = re.sub(r"^dataset_info:\n(?:(?:- | ).*\n)+", "dataset_info: ...\n", card, flags=re.MULTILINE)
+        print(f"\nREADME.md, the card{' (without dataset_info)' if short != card else ''}:\n\n{short.rstrip()}")
+    if notes:
+        print("\n" + "\n".join(notes))
     if not sent:
-        if card:
-            print(f"\nREADME.md:\n\n{card}")
         print(f"\n{NOTHING_SENT}")
     return 0
 
@@ -61,4 +67,13 @@ def _dataset(options: argparse.Namespace) -> int:
     from gsi_datasets import hub
 
     result = hub.publish(options.folder, options.repo, private=not options.public, dry_run=not options.yes)
-    return show([result], sent=options.yes, card=result.card)
+    notes = list(result.notes)
+    if options.yes:
+        config = min(path.split("/")[0] for path in result.files if path.endswith(".parquet"))
+        notes.append(f'next:  load_dataset("{options.repo}", "{config}", revision="{result.tag}")')
+    else:
+        new = "public" if options.public else "private (--public makes it public)"
+        notes.append(
+            f"a repository that does not exist yet would be {new}; of one that does, only what differs is sent"
+        )
+    return show([result], sent=options.yes, card=result.card, notes=notes)

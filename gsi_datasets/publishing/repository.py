@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -44,6 +46,7 @@ class Publication:
         url: of the commit or, where nothing was to be sent, of the repository; empty for a dry run.
         sent: paths that were sent or deleted.
         card: text of README.md; empty if there is none.
+        notes: what else there is to know, a line each.
     """
 
     repo_id: str
@@ -53,6 +56,7 @@ class Publication:
     url: str = ""
     sent: tuple[str, ...] = ()
     card: str = ""
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = self.repo_id if self.kind == "model" else f"{self.kind}s/{self.repo_id}"
@@ -62,6 +66,10 @@ class Publication:
         if self.url:
             lines.append(f"{len(self.sent)} files changed: {self.url}" if self.sent else f"all there: {self.url}")
         return "\n".join(lines)
+
+
+def _size_of(content: Path | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _size(count: int) -> str:
@@ -78,6 +86,7 @@ def push(
     private: bool,
     delete: Sequence[str] = (),
     space_sdk: str | None = None,
+    keep: Callable[[str, str], str] | None = None,
     token: str | None = None,
     dry_run: bool = True,
 ) -> Publication:
@@ -95,6 +104,8 @@ def push(
         private: whether a repository created here is private.
         delete: globs of paths that are deleted unless they are among `files`; other files stay.
         space_sdk: of a Space, e.g. ``static``.
+        keep: makes the card that is sent, of the one in `files` and the one that is there (empty if none); by default
+            it is the one in `files`.
         token: of the Hub; by default that of the environment or of ``hf auth login``.
         dry_run: only tell what would be there; asks nothing of the Hub.
 
@@ -103,27 +114,25 @@ def push(
             refuses.
     """
     check_name(repo_id)
-    sizes = {path: len(it) if isinstance(it, bytes) else it.stat().st_size for path, it in files.items()}
+    sizes = {path: _size_of(content) for path, content in files.items()}
     readme = files.get("README.md", b"")
     card = (readme if isinstance(readme, bytes) else readme.read_bytes()).decode()
     publication = Publication(repo_id, kind, tag, sizes, card=card)
     if dry_run:
         return publication
 
-    from huggingface_hub import HfApi, get_token
-    from huggingface_hub.errors import HTTPError
+    from huggingface_hub import HfApi
 
-    token = token or get_token()
-    if not token:
-        raise HubError(f"{repo_id}: there is no token of the Hub; {LOG_IN}")
+    token = checked_token(repo_id, token)
     api = HfApi(token=token)
+    rest = AGAIN
     try:
         home = api.create_repo(repo_id, repo_type=kind, private=private, space_sdk=space_sdk, exist_ok=True)
         tags = {item.name: item.target_commit for item in api.list_repo_refs(repo_id, repo_type=kind).tags}
         if tag in tags:
             # The card may have been edited since; it decides no row, weight or score.
-            rest = {path: content for path, content in files.items() if path != "README.md"}
-            if apart := [path for part in _apart(api, repo_id, kind, tags[tag], rest, delete) for path in part]:
+            decisive = {path: content for path, content in files.items() if path != "README.md"}
+            if apart := [path for part in _apart(api, repo_id, kind, tags[tag], decisive, delete) for path in part]:
                 raise HubError(
                     f"{repo_id}: {tag} is already published with another {apart[0]} ({len(apart)} files differ); "
                     "raise the version"
@@ -131,6 +140,11 @@ def push(
             return replace(publication, url=str(home))
         head = api.repo_info(repo_id, repo_type=kind).sha
         assert head is not None
+        if keep and card:
+            # Of the same state that the commit goes on top of: an edit in between is a conflict, never lost.
+            card = keep(card, _card(repo_id, kind, head, token))
+            files = {**files, "README.md": card.encode()}
+            publication = replace(publication, card=card, files=sizes | {"README.md": len(card.encode())})
         changed, stale = _apart(api, repo_id, kind, head, files, delete)
         url = str(home)
         if changed or stale:
@@ -142,26 +156,36 @@ def push(
                 parent_commit=head,
             )
             head, url = commit.oid, commit.commit_url
+        rest = f"all files are there, only the tag {tag} is not; run the same command again, which sets it"
         if tag:
             api.create_tag(repo_id, tag=tag, revision=head, repo_type=kind)
     except HubError:
         raise
-    except (HTTPError, OSError, RuntimeError, ValueError) as error:
-        # Not chained: a server may repeat the token in its answer.
-        raise HubError(f"{repo_id}: {_told(error, repo_id)} ({hidden(str(error), token)})") from None
-    return replace(publication, url=url, sent=(*changed, *stale))
+    except Exception as error:
+        # Its client trusts what a server answers: nonsense comes as any error there is.
+        failure = _told(error, repo_id, rest, token)
+    else:
+        return replace(publication, url=url, sent=(*changed, *stale))
+    gc.collect()  # progress bars of what was cut off close with it, not below the message
+    # Not chained: a server may repeat the token in its answer.
+    raise HubError(failure)
 
 
-def fetched_card(repo_id: str, kind: Kind, token: str | None = None) -> str:
-    """README.md as the repository has it now; empty if there is no such file or repository, or it cannot be read."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HTTPError
+def checked_token(repo_id: str, token: str | None = None) -> str:
+    """The token to publish with: the one given, else that of the environment or of ``hf auth login``.
 
-    try:
-        path = hf_hub_download(repo_id, "README.md", repo_type=kind, token=token)
-    except (HfHubHTTPError, HTTPError, OSError, ValueError):
-        return ""  # what stands in the way of reading stands in the way of sending, and is said there
-    return Path(path).read_text(encoding="utf-8", errors="replace")
+    Raises:
+        HubError: there is none, or it cannot be one.
+    """
+    from huggingface_hub import get_token
+
+    token = token or get_token()
+    if not token:
+        raise HubError(f"{repo_id}: there is no token of the Hub; {LOG_IN}")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        # Clients would name it in their complaint, in a form in which it is not found and hidden.
+        raise HubError(f"{repo_id}: the token holds letters that no token of the Hub has; {LOG_IN}")
+    return token
 
 
 def check_name(repo_id: str) -> None:
@@ -181,6 +205,24 @@ def check_name(repo_id: str) -> None:
         raise HubError(f"'{repo_id}' is not a repository name; use owner/name")
 
 
+def _card(repo_id: str, kind: Kind, revision: str, token: str) -> str:
+    """README.md at a revision; empty if there is none."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    # A cache of its own: where the Hub does not answer, clients take what they find in the common one.
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            path = hf_hub_download(
+                repo_id, "README.md", repo_type=kind, revision=revision, token=token, cache_dir=cache
+            )
+        except LocalEntryNotFoundError:
+            raise  # it could not be asked for
+        except EntryNotFoundError:
+            return ""
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+
+
 def _apart(
     api: HfApi, repo_id: str, kind: Kind, revision: str, files: Files, delete: Sequence[str]
 ) -> tuple[list[str], list[str]]:
@@ -196,8 +238,7 @@ def _apart(
 
 def _same(content: Path | bytes, there: RepoFile) -> bool:
     """Whether a file of the repository has this content: by SHA-256 in large file storage, else as git hashes it."""
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    if size != there.size:
+    if _size_of(content) != there.size:
         return False
     if there.lfs is not None:
         digest = hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else file_digest(content)
@@ -215,13 +256,27 @@ def _operations(files: Files, changed: Sequence[str], stale: Sequence[str]) -> l
     ]
 
 
-def _told(error: BaseException, repo_id: str) -> str:
-    """What went wrong and what to do, by the status of the answer."""
+def _told(error: Exception, repo_id: str, rest: str, token: str) -> str:
+    """A message: what went wrong, what to do, and the words of the client and the Hub.
+
+    Args:
+        error: of the client.
+        repo_id: ``owner/name``.
+        rest: what is there and what finishes it.
+        token: hidden in the message.
+    """
+    chain: list[Any] = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    answered = [item for item in chain if getattr(item, "response", None) is not None][:1]
+    advice = _advice(chain, answered[0].response.status_code if answered else 0, repo_id, rest)
+    said = dict.fromkeys(hidden(str(item), token) or type(item).__name__ for item in (error, *answered))
+    return f"{repo_id}: {advice} ({'; '.join(said)})"
+
+
+def _advice(chain: Sequence[BaseException], status: int, repo_id: str, rest: str) -> str:
+    """What went wrong and what to do, by the status of the answer (0: there is none) or the innermost error."""
     owner = repo_id.split("/")[0]
-    cause: BaseException | None = error
-    while cause is not None and getattr(cause, "response", None) is None:
-        cause = cause.__cause__
-    status = 0 if cause is None else cause.response.status_code  # type: ignore[attr-defined]
     if status == 401:
         return f"the Hub does not accept the token; {LOG_IN}"
     if status == 403:
@@ -231,12 +286,14 @@ def _told(error: BaseException, repo_id: str) -> str:
         )
     if status == 404:
         return f"the Hub shows this token no such owner or repository; check the name and its rights for {owner}"
-    if status == 412:
-        return f"somebody else changed the repository meanwhile; {AGAIN}"
+    if status in (409, 412):
+        return f"somebody else changed the repository meanwhile; {rest}"
     if status in (408, 429) or status >= 500:
-        return f"the Hub failed with status {status}; {AGAIN}"
+        return f"the Hub failed with status {status}; {rest}"
     if status:
         return f"the Hub refused with status {status}; mend what it names and run the same command again"
-    if isinstance(error, ValueError):
-        return "the Hub's client refuses it; mend what it names and run the same command again"
-    return f"the Hub cannot be reached, or the connection was cut; {AGAIN}"
+    if any(isinstance(item, OSError) and item.filename is not None for item in chain):
+        return f"a file of this machine cannot be read or written; {rest}"
+    if isinstance(chain[-1], ValueError | LookupError | TypeError | AttributeError | AssertionError):
+        return f"the Hub's answer makes no sense to its client; check HF_ENDPOINT and what stands between; {rest}"
+    return f"the Hub cannot be reached, or the connection was cut; {rest}"
