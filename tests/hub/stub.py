@@ -10,6 +10,8 @@ import base64
 import hashlib
 import json
 import re
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,7 +55,11 @@ class Hub:
         blobs: by SHA-256.
         requests: method and path, in order.
         refuse: status of every answer; 0 for what is due.
-        only: pattern of requests that are refused; all by default.
+        cut: bytes of a request after which the connection is closed; none of it is carried out.
+        lose: whether requests are carried out and the connection is closed without an answer.
+        garble: answer with status 200 in the place of what is due.
+        only: pattern of requests that this befalls; all by default.
+        times: how many more requests it befalls.
         endpoint: its address.
     """
 
@@ -61,8 +67,27 @@ class Hub:
     blobs: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     refuse: int = 0
+    cut: int | None = None
+    lose: bool = False
+    garble: bytes = b""
     only: str = ""
+    times: int = sys.maxsize
     endpoint: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def struck(self, request: str) -> bool:
+        """Whether a fault befalls this request, which then counts."""
+        with self.lock:
+            faulty = self.refuse or self.lose or self.garble or self.cut is not None
+            if not faulty or self.times <= 0 or not re.search(self.only, request):
+                return False
+            self.times -= 1
+            return True
+
+    def heal(self) -> None:
+        """No more faults; forget what was asked."""
+        self.refuse, self.cut, self.lose, self.garble, self.only, self.times = 0, None, False, b"", "", sys.maxsize
+        self.requests.clear()
 
     def environment(self, home: Path) -> dict[str, str]:
         """Variables that make a client process use this Hub and leave its traces in `home`."""
@@ -95,6 +120,7 @@ def _oid(content: bytes) -> str:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
+    mute = False
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -112,19 +138,33 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer("PUT")
 
     def _answer(self, method: str) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
-        self.hub.requests.append(f"{method} {path}")
-        if self.hub.refuse and re.search(self.hub.only, self.hub.requests[-1]):
+        request = f"{method} {path}"
+        self.hub.requests.append(request)
+        struck = self.hub.struck(request)
+        if struck and self.hub.cut is not None:
+            self.rfile.read(min(self.hub.cut, int(self.headers.get("Content-Length") or 0)))
+            return self._hang_up()
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if struck and self.hub.refuse:
             # What a careless server may do: repeat the token.
             said = f"refused by the test ({self.headers.get('Authorization')})"
             return self._send(self.hub.refuse, {"error": "refused"}, {"X-Error-Message": said})
+        if struck and self.hub.garble:
+            return self._send(200, self.hub.garble)
+        self.mute = struck and self.hub.lose
         for verb, pattern, action in _ROUTES:
             if verb == method and (match := re.fullmatch(pattern, path)):
                 return action(self, body, *match.groups())
         return self._send(404, {"error": "no such route"}, {"X-Error-Code": "EntryNotFound"})
 
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
     def _send(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
+        if self.mute:
+            return self._hang_up()
         payload = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(payload)), **(headers or {})}.items():
@@ -132,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(payload)
+        return None
 
     def _files(self, name: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
         repo = self.hub.repos.get(name)
@@ -209,7 +250,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def lfs_batch(self, body: bytes, name: str) -> None:
         objects = [
-            item | {"actions": {"upload": {"href": f"{self.hub.endpoint}/blobs/{item['oid']}"}}}
+            # What is there already has no action.
+            item
+            if item["oid"] in self.hub.blobs
+            else item | {"actions": {"upload": {"href": f"{self.hub.endpoint}/blobs/{item['oid']}"}}}
             for item in json.loads(body)["objects"]
         ]
         self._send(200, {"transfer": "basic", "objects": objects})
