@@ -1,4 +1,4 @@
-"""The dataset card: README.md of a built folder, from its manifests and the template `builders/gsi_syn/README.md`."""
+"""The dataset card: README.md of a built folder, from its manifests and a template in `builders/`."""
 
 from __future__ import annotations
 
@@ -68,12 +68,15 @@ def render_card(out: Path, repo: str = "gsi-bench") -> str:
     """
     from huggingface_hub import DatasetCard
 
-    import builders.gsi_syn
+    import builders
 
     found = manifests(out)
     if not found:
         raise StorageError(f"{out}: holds no finished split; build one first (gsi-bench build SPEC --out {out})")
-    template = Path(builders.gsi_syn.__file__).with_name("README.md").read_text(encoding="utf-8")
+    if len(kinds := {item.kind for item in found}) > 1:
+        raise StorageError(f"{out}: holds splits that are {' and '.join(sorted(kinds))}; give each a folder")
+    folder = {"simulated": "gsi_syn", "published": "gsi_published"}[found[0].kind]
+    template = (Path(builders.__file__).parent / folder / "README.md").read_text(encoding="utf-8")
     card = DatasetCard(template)
     _describe(card.data, found)
     first = min((item for item in found if item.config == _default(found)), key=_order)
@@ -167,6 +170,8 @@ def _size_category(rows: int) -> str:
 def _summary(found: Sequence[Manifest]) -> str:
     versions = sorted({item.version for item in found})
     rows, scenes = sum(item.rows for item in found), sum(item.scenes for item in found)
+    if found[0].kind == "published":
+        return f"Version {', '.join(versions)}: {rows:,} edits of {scenes:,} pictures."
     sizes = sorted({item.spec["image_size"] for item in found})
     pixels = ", ".join(f"{size} x {size}" for size in sizes)
     return f"Version {', '.join(versions)}: {rows:,} rows from {scenes:,} scenes tried, images of {pixels} pixels."

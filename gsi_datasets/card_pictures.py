@@ -1,4 +1,4 @@
-"""Pictures for the dataset card: one triplet of each operation, source and target side by side."""
+"""Pictures for the dataset card: one row of each operation, source and target (if there is one) side by side."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from gsi_datasets.images import photograph
 from gsi_datasets.schema import OPERATIONS
 from gsi_datasets.storage import Manifest
 
@@ -15,7 +16,7 @@ WIDTH, GAP = 320, 8  # pixels of one image and between two
 
 
 def card_pictures(out: Path, found: Sequence[Manifest]) -> dict[str, tuple[str, bytes]]:
-    """For each operation that the folder has: its instruction, and a JPEG of source and target.
+    """For each operation that the folder has: its instruction, and a JPEG of source and target, if there is one.
 
     The first row of each is taken, in the order of the manifests given; the same folder gives the same pictures.
     """
@@ -33,7 +34,7 @@ def card_pictures(out: Path, found: Sequence[Manifest]) -> dict[str, tuple[str, 
                 for name in sorted(missing & set(names)):
                     columns = ["instruction", "source_image", "target_image"]
                     row = opened.read_row_group(group, columns=columns).slice(names.index(name), 1).to_pylist()[0]
-                    pair = _beside(row["source_image"]["bytes"], row["target_image"]["bytes"])
+                    pair = _beside([row[name]["bytes"] for name in columns[1:] if row[name] is not None])
                     chosen[name] = row["instruction"], pair
                     missing.discard(name)
                 if not missing:
@@ -46,12 +47,12 @@ def path_of(operation: str) -> str:
     return f"{FOLDER}/{operation.lower()}.jpg"
 
 
-def _beside(source: bytes, target: bytes) -> bytes:
+def _beside(pictures: Sequence[bytes]) -> bytes:
     from PIL import Image
 
-    images = [Image.open(io.BytesIO(data)).convert("RGB") for data in (source, target)]
+    images = [photograph(data) for data in pictures]
     height = round(WIDTH * images[0].height / images[0].width)
-    sheet = Image.new("RGB", (2 * WIDTH + GAP, height), "white")
+    sheet = Image.new("RGB", (len(images) * (WIDTH + GAP) - GAP, height), "white")
     for number, image in enumerate(images):
         sheet.paste(image.resize((WIDTH, height), Image.Resampling.LANCZOS), (number * (WIDTH + GAP), 0))
     stream = io.BytesIO()

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gsi_metrics.official import command as exchange
+
 
 if TYPE_CHECKING:
     from gsi_metrics.scoring import Summary
@@ -35,6 +37,7 @@ def add(commands: Any) -> Any:
     metrics.add_argument("folder", type=Path, help="a folder of recorded cases (*.jsonl.gz, pipeline/)")
     metrics.set_defaults(run=_conform)
     _add_validity(commands)
+    exchange.add(commands)
     return kinds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,12 +37,13 @@ class Edits:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def find_edits(folder: Path, known: Collection[str]) -> Edits:
+def find_edits(folder: Path, known: Collection[str], as_id: Callable[[str], str] = str) -> Edits:
     """The pictures of a folder, named ``<id>.png`` (``.jpg``, ``.jpeg``, ``.webp``); other files are passed over.
 
     Args:
         folder: without sub-folders.
         known: ids of all rows.
+        as_id: the id that a name without its ending stands for.
 
     Raises:
         EditError: the folder is missing, or no picture in it belongs to a row.
@@ -50,7 +51,7 @@ def find_edits(folder: Path, known: Collection[str]) -> Edits:
     if not folder.is_dir():
         raise EditError(f"{folder}: is no folder; put the edited pictures in one, named <id>.png")
     pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
-    found = match((path.stem, path) for path in pictures)
+    found = match((as_id(path.stem), path) for path in pictures)
     for name in sorted(found.paths.keys() - set(known)):
         path = found.paths.pop(name)
         found.problems[path.name] = f"{path}: no row has the id {name!r}; is this another data set, config or split?"

@@ -1,19 +1,25 @@
-"""A folder in the published layout, scored by the published protocol, with the same files as any other run."""
+"""Edits scored by the published protocol, from its own layout or from rows, with the same files as any other run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from gsi_metrics import runs
 from gsi_metrics.edits import digest_of
 from gsi_metrics.protocols import v2
 from gsi_metrics.protocols.v1.naming import edited_pictures
-from gsi_metrics.rows import Entry
-from gsi_metrics.scoring import Summary, finish
-from gsi_metrics.worker import PROBLEM, SCORED, Record, ScoringError, unscored
+from gsi_metrics.rows import Entry, Rows
+from gsi_metrics.scoring import NO_EDIT, Summary, finish
+from gsi_metrics.worker import MISSING, PROBLEM, SCORED, Record, ScoringError, unscored
+
+
+if TYPE_CHECKING:
+    from gsi_metrics.protocols.v1.driver import FolderScores
 
 
 DATASETS = ("GSI-Real", "GSI-Syn")
@@ -28,7 +34,7 @@ def score_published(
     workers: int | None,
     progress: bool,
 ) -> Summary:
-    """Score with `gsi-bench-v1`: the published files, and records of our own form beside them.
+    """Score a folder in the published layout with `gsi-bench-v1`: the published files, and our own beside them.
 
     In the records EL is SSIM, with LPIPS and MSE in `details`; AC is the judge's, which is asked by other means there.
 
@@ -37,57 +43,144 @@ def score_published(
         originals: folder of original pictures and edit JSONs.
         out: the run's folder; the six published files go there too.
         about: what is run.
-        recordings: the ``infer_cache.json``; by default the one in `out`, else the one beside the originals.
+        recordings: the ``infer_cache.json``; by default the one in `out`, else the one beside the originals or edits.
         workers: threads.
         progress: show a bar.
 
     Raises:
         ScoringError: no recorded detections, or the packages or weights that this protocol needs are missing.
     """
+    found = _recordings(recordings, out, originals, edits)
+    dataset = about["config"] or "GSI-Real"
+    if dataset not in DATASETS:
+        raise ScoringError(f"no gates for {dataset!r}; the published protocol knows {' and '.join(DATASETS)}")
+    about = about | {"data_set": originals.resolve().name}
+    scores = _scored(edits, originals, out, about, found, dataset, _content(edits, found, dataset), workers, progress)
+    records, strangers = _records(scores)
+    return finish(out, about["protocol"], records, 0, strangers)
+
+
+def score_rows(
+    edits: Path,
+    rows: Rows,
+    out: Path,
+    about: dict[str, Any],
+    recordings: str | Path | None,
+    partial: bool,
+    workers: int | None,
+    progress: bool,
+) -> Summary:
+    """Score edits of rows with `gsi-bench-v1`: the rows are written out in the published layout and scored there.
+
+    Args:
+        edits: folder of ``<id>.png``; for rows that were published also of ``<img_id>_edit_<query_id>.png``.
+        rows: any of our schema.
+        out: the run's folder; the six published files go there too.
+        about: what is run.
+        recordings: the ``infer_cache.json``, by the published names; by default the one in `out`, else
+            beside the edits.
+        partial: leave rows without an edited picture out.
+        workers: threads.
+        progress: show a bar.
+
+    Raises:
+        ScoringError: as for `score_published`.
+        OfficialError: a row cannot be written in the published layout.
+        EditError: `edits` is no folder, or no picture in it belongs to a row.
+    """
+    from gsi_metrics.official.writing import GENERATED, write
+
+    found = _recordings(recordings, out, edits)
+    with TemporaryDirectory(dir=out, prefix=".published-") as scratch:
+        written = write(rows, Path(scratch, "rows"), edits=edits, progress=progress)
+        content = hashlib.sha256(f"{_content(edits, found, written.dataset)}{rows.digest}".encode()).hexdigest()
+        generated = written.folder / GENERATED
+        about = about | {"data_set": rows.name}
+        scores = _scored(generated, written.folder, out, about, found, written.dataset, content, workers, progress)
+        by_name = {f"{image}_{query}": rows.entries[name] for name, (image, query) in written.names.items()}
+        file_names = {path.name: rows.entries[name] for name, path in written.edited.items()}
+        records, strangers = _records(scores, by_name | file_names)
+    if not partial:
+        scored = {record["id"] for record in records}
+        records += [unscored(entry, MISSING, NO_EDIT) for name, entry in rows.entries.items() if name not in scored]
+    order = {name: place for place, name in enumerate(rows.entries)}
+    records.sort(key=lambda record: order[record["id"]])
+    return finish(out, about["protocol"], records, 0, [*strangers, *written.problems])
+
+
+def _recordings(given: str | Path | None, *folders: Path) -> Path:
     try:
-        from gsi_metrics.lpips_weights import LpipsWeightsError
-        from gsi_metrics.protocols.v1.driver import score_folder
-        from gsi_metrics.protocols.v1.formats import CACHE_NAME, FormatError
+        from gsi_metrics.protocols.v1.formats import CACHE_NAME
     except ImportError as error:
         raise ScoringError(f"{error}; this protocol needs more packages: pip install 'gsi-bench[v1]'") from error
-    places = [Path(recordings)] if recordings else [out / CACHE_NAME, originals / CACHE_NAME, edits / CACHE_NAME]
+    places = [Path(given)] if given else [folder / CACHE_NAME for folder in folders]
     found = next((path for path in places if path.is_file()), None)
     if found is None:
         raise ScoringError(
             f"{places[0]}: no recorded detections; this protocol scores what a detector saw: give its "
             f"{CACHE_NAME} with --recordings"
         )
-    dataset = about["config"] or "GSI-Real"
-    if dataset not in DATASETS:
-        raise ScoringError(f"no gates for {dataset!r}; the published protocol knows {' and '.join(DATASETS)}")
-    content = _content(edits, found, dataset)
-    about = about | {"data_set": originals.resolve().name, "observer": "recorded", "content": content}
+    return found
+
+
+def _scored(
+    edits: Path,
+    originals: Path,
+    out: Path,
+    about: dict[str, Any],
+    recordings: Path,
+    dataset: str,
+    content: str,
+    workers: int | None,
+    progress: bool,
+) -> FolderScores:
+    """Scores of a folder; those of an earlier run of the same content are taken over."""
+    try:
+        from gsi_metrics.lpips_weights import LpipsWeightsError
+        from gsi_metrics.protocols.v1.driver import score_folder
+        from gsi_metrics.protocols.v1.formats import FormatError
+    except ImportError as error:
+        raise ScoringError(f"{error}; this protocol needs more packages: pip install 'gsi-bench[v1]'") from error
     resume = _begun(out / "run.json") == content
     (out / "summary.json").unlink(missing_ok=True)
-    runs.write_json(out / "run.json", about)
+    runs.write_json(out / "run.json", about | {"observer": "recorded", "content": content})
     try:
-        scores = score_folder(
+        return score_folder(
             originals,
             edits,
             out,
             dataset=dataset,
-            recordings=found,
+            recordings=recordings,
             resume=resume,
             workers=workers,
             progress=progress,
         )
     except (FormatError, LpipsWeightsError) as error:
         raise ScoringError(str(error)) from error
-    failures = scores.failures
-    measured = sorted(scores.results["edit-locality"])
-    records = [_record(key, scores.results, failures.get(key, "no score")) for key in measured]
-    strangers = []
+
+
+def _records(scores: FolderScores, entries: Mapping[str, Entry] | None = None) -> tuple[list[Record], list[str]]:
+    """Records of all samples, and problems of files that belong to none.
+
+    Args:
+        scores: by published key.
+        entries: the row of a published key or file name; by default a sample is a row of its own, and its scene is
+            its picture, for edits of one picture are not independent.
+    """
+    failures, records, strangers = scores.failures, [], []
+    for key in sorted(scores.results["edit-locality"]):
+        entry = entries[key] if entries else Entry(key, key.rpartition("_")[0], "unknown")
+        records.append(_record(key, entry, bool(entries), scores.results, failures.get(key, "no score")))
     for name, cause in sorted(failures.items()):
-        if name in scores.results["edit-locality"] or "." in name:
+        if name in scores.results["edit-locality"]:
+            strangers.append(cause)
+        elif entries and name in entries:
+            records.append(unscored(entries[name], PROBLEM, cause))
+        elif "." in name:
             strangers.append(cause)
         else:
             records.append(unscored(Entry(name, name.rpartition("_")[0], "unknown"), PROBLEM, cause))
-    return finish(out, about["protocol"], records, 0, strangers)
+    return records, strangers
 
 
 def _content(edits: Path, recordings: Path, dataset: str) -> str:
@@ -106,8 +199,8 @@ def _begun(path: Path) -> str | None:
         return None
 
 
-def _record(key: str, results: Any, failure: str) -> Record:
-    """One sample; its scene is its picture, for edits of one picture are not independent."""
+def _record(key: str, entry: Entry, ours: bool, results: Any, failure: str) -> Record:
+    """One sample, under our name for its operation if it is a row of ours."""
     local = results["edit-locality"][key]
     done = results["instruction-compliance"].get(key)
     exact = results["spatial-accuracy"].get(key)
@@ -119,9 +212,9 @@ def _record(key: str, results: Any, failure: str) -> Record:
     }
     why = {"ac": "asked of a judge by other means", "el": "no pixel can be compared"}
     return {
-        "id": key,
-        "scene": key.rpartition("_")[0],
-        "operation": local["operation"],
+        "id": entry.id,
+        "scene": entry.scene,
+        "operation": entry.operation if ours else local["operation"],
         "status": SCORED,
         **values,
         "unscored": {name: why.get(name, failure) for name in v2.METRICS if values[name] is None},

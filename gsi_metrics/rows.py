@@ -48,6 +48,11 @@ class Rows:
     entries: dict[str, Entry]
     read: Callable[[Collection[str]], Iterator[Row]]
 
+    def with_depth(self) -> bool:
+        """Whether the rows know how far things are, as simulated ones do and published ones do not."""
+        first = next(self.read([next(iter(self.entries))]))
+        return first.get("source_depth") is not None
+
 
 def open_rows(data: str | Path, config: str | None = None, split: str = "test") -> Rows:
     """Open a split.

@@ -88,15 +88,16 @@ def score_edits(
     """Score a folder of edited pictures.
 
     Args:
-        edits: folder of ``<id>.png`` (``.jpg``, ``.jpeg``, ``.webp``); for the published protocol
+        edits: folder of ``<id>.png`` (``.jpg``, ``.jpeg``, ``.webp``); for data in the published layout
             ``<img_id>_edit_<query_id>.png``.
-        data: a built folder, or a name or path for `datasets.load_dataset`; for the published protocol a folder of
+        data: a built folder, a name or path for `datasets.load_dataset`, or a folder in the published layout, of
             original pictures and edit JSONs.
         out: folder for the results; one that holds an unfinished run is finished.
-        config: of the data set; the only one by default. For the published protocol ``GSI-Real`` (default) or
+        config: of the data set; the only one by default. For the published layout ``GSI-Real`` (default) or
             ``GSI-Syn``, which have gates of their own.
         split: of the data set.
-        protocol: ``gsi-bench-v1`` or ``gsi-bench-v2``; by default what the layout of `data` says.
+        protocol: ``gsi-bench-v1`` or ``gsi-bench-v2``; by default the first for the published layout and for
+            rows without depth.
         observer: who looks; see `gsi_metrics.perception.open_observer`. For the published protocol ``recorded``.
         options: of the observer, e.g. ``{"path": ...}`` of recorded detections.
         judge: whom to ask about appearance; nobody by default.
@@ -112,7 +113,8 @@ def score_edits(
     from filelock import FileLock, Timeout
 
     edits, out = Path(edits), Path(out)
-    protocol = protocol or ("gsi-bench-v1" if _published(data) else v2.VERSION)
+    rows = None if _published(data) else open_rows(data, config, split)
+    protocol = protocol or ("gsi-bench-v1" if rows is None or not rows.with_depth() else v2.VERSION)
     if protocol not in PROTOCOLS:
         raise ScoringError(f"no protocol named {protocol!r}; there are {', '.join(PROTOCOLS)}")
     if observer not in OBSERVERS:
@@ -138,11 +140,18 @@ def score_edits(
     try:
         with FileLock(out / ".lock", timeout=0):
             if protocol == v2.VERSION:
-                rows = open_rows(data, config, split)
+                rows = rows or open_rows(data, config, split)
+                if not rows.with_depth():
+                    raise ScoringError(
+                        f"{data}: has no depth, by which {v2.VERSION} measures; use --protocol gsi-bench-v1 with "
+                        "--recordings"
+                    )
                 settings = Settings(observer, options, judge)
                 return _score_folder(edits, rows, out, settings, about, partial, workers, progress)
-            from gsi_metrics.published import score_published
+            from gsi_metrics.published import score_published, score_rows
 
+            if rows is not None:
+                return score_rows(edits, rows, out, about, options.get("path"), partial, workers, progress)
             return score_published(edits, Path(data), out, about, options.get("path"), workers, progress)
     except Timeout as error:
         raise ScoringError(f"{out}: another run writes to it; choose another folder or wait") from error

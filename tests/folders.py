@@ -27,9 +27,10 @@ def built_split(
     seed: int = 0,
     version: str = "1.0.0",
     shards: int = 1,
+    size: int = 64,
 ) -> Manifest:
-    """Add a finished split to the built folder `out`, in `shards` shards."""
-    made = fake_rows(rows, seed)
+    """Add a finished split to the built folder `out`, in `shards` shards, with pictures of `size` pixels."""
+    made = fake_rows(rows, seed, size)
     staging = out / ".staging"
     staging.mkdir(parents=True, exist_ok=True)
     sizes = [sum(len(getattr(row, column)) for column in IMAGE_COLUMNS) for row in made]
@@ -49,5 +50,5 @@ def built_split(
         wanted=dict.fromkeys(OPERATIONS, 1),
         scenes=rows,
         rejected={"CM": {"collision": 7, "occluded": 12}, "scene": {"toppled": 2}},
-        spec={"name": config, "version": version, "seed": seed, "image_size": 64},
+        spec={"name": config, "version": version, "seed": seed, "image_size": size},
     )

@@ -96,7 +96,7 @@ def html_page(
         style=Template(_asset("page.css")).substitute(palette=_palette()),
         title=escape(name or "triplets"),
         version=escape(__version__),
-        headline=_headline(tally.kept),
+        headline=_headline(tally.kept, summary is not None and summary.kind == "published"),
         tiles=_tiles(tally),
         code=_code("Load it", _load_snippet(tally)) + (_code("Go on", "\n".join(commands)) if commands else ""),
         build=_build(tally),
@@ -126,8 +126,9 @@ def _palette() -> str:
     return " ".join([*roles, *operations, f"--depth: linear-gradient(90deg, {stops});"])
 
 
-def _headline(kept: int) -> str:
-    return f"{kept:,} verified spatial edit{'' if kept == 1 else 's'}"
+def _headline(kept: int, published: bool) -> str:
+    edits = f"spatial edit{'' if kept == 1 else 's'}"
+    return f"{kept:,} {edits}, as published" if published else f"{kept:,} verified {edits}"
 
 
 def _tiles(tally: Tally) -> str:

@@ -14,8 +14,9 @@ from gsi_datasets.geometry import transform_box
 from gsi_datasets.scene import Box
 from gsi_metrics.baselines.editors import Plan
 from gsi_metrics.baselines.states import box_of, target
+from gsi_metrics.official.frames import canvas_scale, detection, scaled_intrinsics
+from gsi_metrics.official.names import VERBS
 from gsi_metrics.protocols.v1.formats import Detection, Detections, Edit, Recording
-from gsi_metrics.protocols.v1.geometry import box_2d
 from gsi_metrics.protocols.v1.locality import Locality
 from gsi_metrics.protocols.v1.operations import OBJECT_OPERATIONS
 from gsi_metrics.protocols.v1.pictures import SIDE
@@ -25,9 +26,6 @@ from gsi_metrics.sample import Array, Picture, Sample
 if TYPE_CHECKING:
     from gsi_metrics.lpips import Lpips
 
-# Our columns are x, y, z with z up; the published box has its height along y, which points down.
-UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-VERBS = {"CM": "move", "OP": "move", "RP": "move", "OR": "rotate", "SR": "remove", "OS": "scale"}
 DATASET = "GSI-Syn"
 
 
@@ -104,7 +102,7 @@ def _one(sample: Sample, picture: Picture, asked: Edit, made: Recording, here: L
 
     from gsi_metrics.protocols.v1.gates import locality_gate, viewpoint_gate
 
-    operation = VERBS[sample.operation]
+    operation = VERBS[sample.operation]  # type: ignore[index]
     try:
         gate: bool | None = here is None or locality_gate(here.ssim, here.lpips, DATASET)
         if gate and operation == "rotate":
@@ -155,24 +153,10 @@ def _view(sample: Sample, picture: Picture, model: Lpips | None) -> dict[str, An
 
 
 def _detected(sample: Sample, box: Box, category: str, intrinsics: Array) -> Detection:
-    extrinsics = sample.source_extrinsics
-    rotation = extrinsics[:3, :3] @ box.rotation @ UPRIGHT
-    centre = extrinsics[:3, :3] @ box.centre + extrinsics[:3, 3]
-    width, length, height = box.size
-    # The turn about the camera's vertical that is nearest to the rotation.
-    yaw = float(np.arctan2(rotation[0, 2] - rotation[2, 0], rotation[0, 0] + rotation[2, 2]))
-    numbers = (*centre, width, height, length, yaw)
-    return Detection.model_validate(
-        {
-            "bbox_3d": tuple(float(value) for value in numbers),
-            "bbox_2d": tuple(float(value) for value in box_2d(numbers, rotation, intrinsics)),
-            "rotation_matrix": rotation.tolist(),
-            "label": category,
-        }
-    )
+    return Detection.model_validate(detection(box, sample.source_extrinsics, intrinsics, category))
 
 
 def _intrinsics(sample: Sample) -> Array:
-    """(3, 3) K of the picture in which the published detector works: its longest side is 896."""
-    scale = SIDE / max(sample.size)
-    return np.diag([scale, scale, 1.0]) @ sample.intrinsics
+    """(3, 3) K of the picture in which the published detector works."""
+    height, width = sample.size
+    return scaled_intrinsics(sample.intrinsics, canvas_scale(width, height))

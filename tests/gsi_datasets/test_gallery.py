@@ -446,7 +446,7 @@ def test_json_is_shown_prettily() -> None:
 
 PROBE = """<script>
 addEventListener("error", (event) => { document.title = "error " + event.message; });
-addEventListener("load", () => setTimeout(() => {
+const probe = () => {
   const found = {};
   const cards = [...document.querySelectorAll("#triplets > .card")];
   const shown = () => cards.filter((card) => card.checkVisibility({ contentVisibilityAuto: false })).length;
@@ -481,7 +481,14 @@ addEventListener("load", () => setTimeout(() => {
     out.textContent = JSON.stringify(found);
     document.body.append(out);
   }, 100);
-}, 300));
+};
+// Pictures are loaded when they come into view, which takes a busy machine a while.
+const whenLoaded = (tries) => {
+  const there = document.querySelector("#triplets > .card").querySelectorAll("img[src]").length;
+  if (there >= 2 || tries === 0) probe();
+  else setTimeout(() => whenLoaded(tries - 1), 100);
+};
+addEventListener("load", () => setTimeout(() => whenLoaded(20), 300));
 </script>"""
 
 

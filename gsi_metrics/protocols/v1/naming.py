@@ -58,7 +58,7 @@ def resolve(edited: Path, originals: Path) -> SampleFiles:
     query_id = rest.split(".")[0]
     edit = originals / re.sub(r"\.(jpe?g|png|bmp|gif)$", ".json", edited.name, flags=re.IGNORECASE)
     files = SampleFiles(
-        image_id, query_id, _original(image_id, originals), edited, _truth(image_id, query_id, originals), edit
+        image_id, query_id, original_of(image_id, originals), edited, truth_of(image_id, query_id, originals), edit
     )
     for path in (files.edited, files.edit):
         if not path.exists():
@@ -66,7 +66,12 @@ def resolve(edited: Path, originals: Path) -> SampleFiles:
     return files
 
 
-def _original(image_id: str, folder: Path) -> Path:
+def original_of(image_id: str, folder: Path) -> Path:
+    """The original picture of an image id.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     endings = (".jpg", ".jpeg", ".png")
     for ending in endings:
         if (folder / f"{image_id}{ending}").exists():
@@ -78,7 +83,8 @@ def _original(image_id: str, folder: Path) -> Path:
     return similar[0]
 
 
-def _truth(image_id: str, query_id: str, folder: Path) -> Path | None:
+def truth_of(image_id: str, query_id: str, folder: Path) -> Path | None:
+    """The true result of an edit: the first file whose name begins as it should."""
     found = sorted(folder.glob(f"{glob.escape(image_id)}_*gtedit_{glob.escape(query_id)}*.*"))
     return found[0] if found else None
 
