@@ -18,6 +18,12 @@ from gsi_datasets.schema import EditRow
 
 
 MOST_REJECTIONS = 48
+LAYERS = {
+    "depth": ("Depth", "source_depth"),
+    "instances": ("Objects", "source_instances"),
+    "background": ("Empty", "background_image"),
+}
+"""Layer of the page -> its label, and the column that a row must have for it."""
 
 
 def card(row: EditRow, store: ImageStore) -> str:
@@ -39,7 +45,7 @@ def card(row: EditRow, store: ImageStore) -> str:
 </div>
 <div class="layers" role="group" aria-label="Layers of {escape(row.id)}">
 <button type="button" data-layer="photo" aria-pressed="true">Photo</button>
-{_buttons(row)}
+{layer_buttons([row])}
 <button type="button" data-boxes aria-pressed="false">3D boxes</button>
 <button type="button" data-wide aria-pressed="false" aria-label="Large" title="Large">⤢</button>
 </div>
@@ -58,6 +64,16 @@ def card(row: EditRow, store: ImageStore) -> str:
 <h4>Provenance</h4><p class="id">{escape(row.id)}</p>{pretty(read_json(row.provenance))}
 </details>
 </article>"""
+
+
+def layer_buttons(rows: Iterable[EditRow]) -> str:
+    """Buttons for the layers, besides the photo, that one of the rows has."""
+    given = list(rows)
+    return "\n".join(
+        f'<button type="button" data-layer="{layer}" aria-pressed="false">{label}</button>'
+        for layer, (label, column) in LAYERS.items()
+        if any(getattr(row, column) is not None for row in given)
+    )
 
 
 def rejected_card(item: Rejection, store: ImageStore, words: str) -> str:
@@ -126,17 +142,6 @@ def _label(key: object) -> str:
 def _aspect(row: EditRow) -> str:
     width, height = photograph(row.source_image).size
     return f"{width}/{height}"
-
-
-def _buttons(row: EditRow) -> str:
-    """Layers besides the photo that the row has."""
-    named = {"depth": "Depth", "instances": "Objects", "background": "Empty"}
-    there = {"depth": row.source_depth, "instances": row.source_instances, "background": row.background_image}
-    return "\n".join(
-        f'<button type="button" data-layer="{layer}" aria-pressed="false">{named[layer]}</button>'
-        for layer, png in there.items()
-        if png
-    )
 
 
 def _side(row: EditRow, store: ImageStore, after: bool, limits: tuple[float, float]) -> str:

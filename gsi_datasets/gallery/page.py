@@ -18,7 +18,7 @@ from string import Template
 
 from gsi_datasets import __version__
 from gsi_datasets.gallery.adapter import OPERATION_NAMES, Row, as_row, by_operation
-from gsi_datasets.gallery.card import card, chosen_rejections, pretty, rejected_card
+from gsi_datasets.gallery.card import card, chosen_rejections, layer_buttons, pretty, rejected_card
 from gsi_datasets.gallery.drawing import COLORS
 from gsi_datasets.gallery.images import ImageStore
 from gsi_datasets.gallery.overlays import DEPTH_COLORS
@@ -29,6 +29,13 @@ from gsi_datasets.schema import OPERATIONS, EditRow
 from gsi_datasets.storage import Manifest
 
 
+LEADS = {
+    False: "A source image, an exact instruction, and the image in which a physics simulator has carried it out. "
+    "Every edit kept here ended where geometry says it should, and moved nothing else.",
+    True: "A source image and an instruction, as others published them, with the box of the object and where it "
+    "should be. Where nobody made the image asked for, the source stands in its place.",
+}
+"""By whether the rows were published by others."""
 REASONS = {
     "balance": "there are enough rows like it",
     "close": "the camera would stand before something",
@@ -85,6 +92,7 @@ def html_page(
     rejected = list(rejections)
     tally = Tally.of(summary, triplets, rejected)
     groups = by_operation(triplets)
+    published = summary is not None and summary.kind == "published"
     store = ImageStore()
     cards = [card(row, store) for group in groups.values() for row in group]
     examples = [rejected_card(item, store, REASONS.get(item.reason, "")) for item in chosen_rejections(rejected)]
@@ -96,7 +104,9 @@ def html_page(
         style=Template(_asset("page.css")).substitute(palette=_palette()),
         title=escape(name or "triplets"),
         version=escape(__version__),
-        headline=_headline(tally.kept, summary is not None and summary.kind == "published"),
+        headline=_headline(tally.kept, published),
+        lead=LEADS[published],
+        layers=layer_buttons(triplets),
         tiles=_tiles(tally),
         code=_code("Load it", _load_snippet(tally)) + (_code("Go on", "\n".join(commands)) if commands else ""),
         build=_build(tally),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gsi_datasets.cli import main
 from gsi_datasets.geometry import transform_points
 from gsi_datasets.schema import features
 from gsi_metrics.official import OfficialError
@@ -199,6 +200,23 @@ def test_any_reader_reads_it(tmp_path: Path) -> None:
     assert [row["target_image"] is not None for row in rows] == [row["id"].endswith("edit_4") for row in rows]
     stream = datasets.load_dataset(str(tmp_path / "rows"), "robothor", split="test", streaming=True)
     assert [row["id"] for row in stream] == rows["id"][:]
+
+
+def test_people_can_look_at_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "official", str(SAMPLE), str(tmp_path / "rows")]) == 0
+    assert "fine: 4 rows of 1 pictures (CM 1, OR 1, SR 1, OS 1)" in capsys.readouterr().out
+    assert main(["show", str(tmp_path / "rows")]) == 0
+    page = (tmp_path / "rows" / "pictures" / "fine-test.html").read_text()
+    assert "4 spatial edits, as published" in page
+    assert page.count("Asked for (nobody drew it)") == 4
+    assert 'data-layer="depth"' not in page
+    with Image.open(tmp_path / "rows" / "pictures" / "fine-test.png") as sheet:
+        assert sheet.width > 1000
+    card = (tmp_path / "rows" / "README.md").read_text()
+    assert "4 edits of 1 pictures" in card
+    assert "$" not in card.split("---")[2]
+    assert main(["publish", "dataset", str(tmp_path / "rows"), "--repo", "someone/published"]) == 0
+    assert "eval.yaml" not in capsys.readouterr().out
 
 
 def test_published_and_simulated_rows_do_not_mix(tmp_path: Path) -> None:
