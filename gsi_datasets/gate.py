@@ -224,6 +224,10 @@ def gate(
     manifest = read_manifest(manifest_path(folder, config, split))
     if out.resolve() == folder.resolve():
         raise StorageError(f"{out}: is the folder that is checked; choose another one (--out)")
+    if manifest.kind != "simulated":
+        raise GateError(
+            f"{folder}: {config} was {manifest.kind}; the gate compares with a true result, as simulated rows have"
+        )
     if manifest.gate:
         raise GateError(
             f"{folder}: {manifest.gate['model']} has checked it already; check the folder it was made from"

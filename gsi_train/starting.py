@@ -35,6 +35,12 @@ def load_rows(name: str, part: str | None, split: str, columns: Sequence[str], c
             rows = rows.cast_column(column, datasets.Image(decode=False))
     if isinstance(rows, datasets.IterableDataset):
         return rows.take(config.count) if config.count else rows
+    for column in columns:
+        if empty := rows.data.column(column).null_count:
+            raise TrainingError(
+                f"{name}: {empty} of {len(rows)} rows have no {column} (published edits ask for what nobody drew); "
+                "build rows, or give a data set in which every row has one"
+            )
     if config.count and config.count < len(rows):
         rows = rows.select([len(rows) * number // config.count for number in range(config.count)])
     if not len(rows):

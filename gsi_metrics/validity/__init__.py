@@ -112,8 +112,12 @@ def chosen_rows(data: Path, config: str, split: str, count: int) -> list[dict[st
     import pyarrow.parquet as pq
 
     from gsi_datasets.storage import manifest_path, read_manifest
+    from gsi_metrics.rows import RowsError
 
-    files = [pq.ParquetFile(data / item.path) for item in read_manifest(manifest_path(data, config, split)).files]
+    manifest = read_manifest(manifest_path(data, config, split))
+    if manifest.kind != "simulated":
+        raise RowsError(f"{data}: {config} was {manifest.kind}; the study draws edits anew and needs simulated rows")
+    files = [pq.ParquetFile(data / item.path) for item in manifest.files]
     places: dict[str, list[tuple[int, int, int]]] = {}
     for number, file in enumerate(files):
         for group in range(file.num_row_groups):

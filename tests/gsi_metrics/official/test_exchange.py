@@ -219,6 +219,34 @@ def test_people_can_look_at_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "eval.yaml" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (
+            ["gate", "ROWS", "--config", "fine", "--model", "m", "--url", "http://127.0.0.1:9/v1"],
+            "as simulated rows have",
+        ),
+        (["validity", "ROWS"], "needs simulated rows"),
+        (
+            ["train", "--recipe", "tiny-cpu", "--data", "ROWS", "--split", "test", "--out", "OUT"],
+            "have no target_image",
+        ),
+    ],
+)
+def test_what_needs_a_true_result_says_so(
+    command: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command[0] == "train":
+        pytest.importorskip("torch")
+        pytest.importorskip("trl")
+    convert(SAMPLE, tmp_path / "rows", progress=False)
+    places = {"ROWS": str(tmp_path / "rows"), "OUT": str(tmp_path / "out")}
+    arguments = [places.get(item, item) for item in command]
+    extra = [] if command[0] == "train" else ["--out", str(tmp_path / "out")]
+    assert main([*arguments, *extra]) == 1
+    assert told in capsys.readouterr().err
+
+
 def test_published_and_simulated_rows_do_not_mix(tmp_path: Path) -> None:
     built_split(tmp_path / "out")
     with pytest.raises(OfficialError, match="choose another folder"):
