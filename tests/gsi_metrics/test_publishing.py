@@ -133,8 +133,13 @@ def test_the_command_says_what_would_go(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_leaderboards_of_the_data_set_are_those_of_the_metrics() -> None:
     assert METRICS == gsi_metrics.MODULES == tuple(NAMES.values())
-    splits = [SimpleNamespace(config=config, split=split) for config in ("b", "a") for split in ("train", "test")]
+    splits = [
+        SimpleNamespace(config=config, split=split, kind="simulated")
+        for config in ("b", "a")
+        for split in ("train", "test")
+    ]
     facts = yaml.safe_load(eval_yaml(cast(Any, splits)))
     assert [task["id"] for task in facts["tasks"]] == [f"{config}_{name}" for config in "ab" for name in METRICS]
     assert {task["split"] for task in facts["tasks"]} == {"test"}
     assert eval_yaml(cast(Any, splits[:1])) == b""
+    assert eval_yaml(cast(Any, [SimpleNamespace(config="fine", split="test", kind="published")])) == b""
