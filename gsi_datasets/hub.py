@@ -123,7 +123,9 @@ def _prepare(folder: Path, splits: Sequence[Manifest], target: Path) -> None:
         data_files={
             item.split: [glob.escape(str((folder / file.path).absolute())) for file in item.files] for item in splits
         },
-        info=datasets.DatasetInfo(license="cc-by-4.0", homepage=HOMEPAGE),
+        info=datasets.DatasetInfo(
+            license="cc-by-4.0" if splits[0].kind == "simulated" else "other", homepage=HOMEPAGE
+        ),
         features=features(),
     )
     builder.download_and_prepare(str(target))
@@ -211,6 +213,11 @@ def _licences(card: str, found: Sequence[Manifest]) -> str:
     licences = {credit.id: credit.licence for item in found for credit in item.credits}
     counts = [f"{name} {count}" for name, count in sorted(Counter(licences.values()).items())]
     rows = DatasetCard(card, ignore_metadata_errors=True).data.get("license", "unknown")
+    if found[0].kind == "published":
+        return (
+            f"licences: rows {rows}; warning: the pictures are others', look up whether their terms let you pass them on "
+            "(the frames of fine are ScanNet++'s); leave the repository private otherwise"
+        )
     return f"licences: rows {rows}; 3D models in them: {', '.join(counts) or 'none'} (the authors: README.md)"
 
 

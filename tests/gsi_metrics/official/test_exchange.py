@@ -216,7 +216,9 @@ def test_people_can_look_at_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "4 edits of 1 pictures" in card
     assert "$" not in card.split("---")[2]
     assert main(["publish", "dataset", str(tmp_path / "rows"), "--repo", "someone/published"]) == 0
-    assert "eval.yaml" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "eval.yaml" not in told
+    assert "look up whether their terms let you pass them on" in told
 
 
 @pytest.mark.parametrize(
