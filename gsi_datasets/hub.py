@@ -215,7 +215,8 @@ def _licences(card: str, found: Sequence[Manifest]) -> str:
     rows = DatasetCard(card, ignore_metadata_errors=True).data.get("license", "unknown")
     if found[0].kind == "published":
         return (
-            f"licences: rows {rows}; warning: the pictures are others', look up whether their terms let you pass them on "
+            f"licences: rows {rows}; warning: the pictures are others', look up whether their terms let you pass them "
+            "on "
             "(the frames of fine are ScanNet++'s); leave the repository private otherwise"
         )
     return f"licences: rows {rows}; 3D models in them: {', '.join(counts) or 'none'} (the authors: README.md)"
