@@ -216,8 +216,7 @@ def _licences(card: str, found: Sequence[Manifest]) -> str:
     if found[0].kind == "published":
         return (
             f"licences: rows {rows}; warning: the pictures are others', look up whether their terms let you pass them "
-            "on "
-            "(the frames of fine are ScanNet++'s); leave the repository private otherwise"
+            "on (the frames of fine are ScanNet++'s), and leave the repository private otherwise"
         )
     return f"licences: rows {rows}; 3D models in them: {', '.join(counts) or 'none'} (the authors: README.md)"
 
