@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -72,7 +73,9 @@ def test_shard_is_what_datasets_and_the_hub_expect(tmp_path: Path) -> None:
     content = rows(50)
     store(tmp_path, content)
     file = pq.ParquetFile(tmp_path / "config" / "test-00000-of-00001.parquet")
-    assert [file.metadata.row_group(group).num_rows for group in range(3)] == [24, 24, 2]
+    groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert sum(groups) == 50
+    assert all(8 <= count <= 24 for count in groups[:-1])
     assert file.read().to_pylist() == [row.to_example() for row in content]
     metadata = file.schema_arrow.metadata
     assert json.loads(metadata[b"huggingface"])["info"]["features"].keys() == features().keys()
@@ -127,6 +130,24 @@ def test_new_shards_replace_the_old_ones(tmp_path: Path) -> None:
     assert manifests(tmp_path) == [manifest]
 
 
+def test_an_added_row_moves_few_borders_of_groups() -> None:
+    row = rows(1)[0]
+    many = [
+        row.model_copy(update={"id": f"{scene}-{number}", "scene": f"scene-{scene}"})
+        for scene in range(80)
+        for number in range(1 + scene % 13)
+    ]
+    before = [[item.id for item in group] for group in storage.row_groups(many)]
+    assert [name for group in before for name in group] == [item.id for item in many]
+    assert all(8 <= len(group) <= 24 for group in before[:-1])
+    assert len({len(group) for group in before}) > 3
+    for place in (0, 100, 300):
+        added = row.model_copy(update={"id": "new", "scene": "new"})
+        after = [[item.id for item in group] for group in storage.row_groups([*many[:place], added, *many[place:]])]
+        changed = [group for group in after if group not in before]
+        assert 1 <= len(changed) <= 6
+
+
 def test_one_group_of_rows_is_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn, written = [0], [0]
 
@@ -137,8 +158,8 @@ def test_one_group_of_rows_is_held_at_a_time(tmp_path: Path, monkeypatch: pytest
 
     write = pq.ParquetWriter.write_table
 
-    def watched(writer: pq.ParquetWriter, table: object, **options: object) -> None:
-        assert drawn[0] - written[0] <= storage.ROWS_PER_GROUP
+    def watched(writer: pq.ParquetWriter, table: pa.Table, **options: object) -> None:
+        assert drawn[0] - written[0] <= storage.ROWS_PER_GROUP + 1  # the one that begins the next group
         write(writer, table, **options)
         written[0] = drawn[0]
 
