@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -245,6 +246,39 @@ def test_nobody_there(world: World) -> None:
     line = told(world.publish(HF_ENDPOINT="http://127.0.0.1:9"))
     assert line.startswith(f"gsi-bench: {REPO}: {CUT}")
     assert world.server.requests == []
+
+
+# The whole process is killed right before or after one request.
+KILLED = """
+import os, signal
+from huggingface_hub.utils import get_session
+session = type(get_session())
+send = session.send
+def fatal(self, request, **given):
+    hit = "{request}" in f"{{request.method}} {{request.url}}".replace(os.environ["HF_ENDPOINT"], "")
+    answer = None if hit and {before} else send(self, request, **given)
+    return os.kill(os.getpid(), signal.SIGKILL) if hit else answer
+session.send = fatal
+"""
+
+
+@pytest.mark.parametrize(
+    ("request_", "before", "published", "tagged"),
+    [
+        ("PUT /blobs/", True, False, False),
+        ("PUT /blobs/", False, False, False),
+        ("/commit/", True, False, False),
+        ("/commit/", False, True, False),
+        ("/tag/", True, True, False),
+        ("/tag/", False, True, True),
+    ],
+)
+def test_a_run_that_is_killed(world: World, request_: str, before: bool, published: bool, tagged: bool) -> None:
+    done = world.publish(KILLED.format(request=request_, before=before) + ONCE)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    assert world.check_whole() == published
+    assert ("v1.1.0" in world.repo.tags) == tagged
+    check_a_rerun_finishes(world)
 
 
 # Between looking at the repository and the commit, somebody edits the card there by hand.
