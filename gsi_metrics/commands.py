@@ -134,7 +134,10 @@ def _publish(options: argparse.Namespace) -> int:
     from gsi_datasets.publishing.command import show
     from gsi_metrics.publishing import publish_metrics
 
-    return show(publish_metrics(options.org, upload=options.yes, public=options.public), sent=options.yes)
+    published = publish_metrics(options.org, upload=options.yes, public=options.public)
+    one = published[0]
+    following = f'next:  evaluate.load("{one.repo_id}", revision="{one.tag}", data="ORG/DATASET or a folder")'
+    return show(published, sent=options.yes, notes=[following] if options.yes else ())
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -34,11 +34,12 @@ NAMES = {
 """Under which the mean stands in the result; also the name of the module."""
 
 CITATION = """\
-@inproceedings{gsi2026,
-  title     = {Exploring Spatial Intelligence from a Generative Perspective},
-  booktitle = {CVPR},
-  year      = {2026},
-  note      = {arXiv:2604.20570}
+@article{zhu2026exploring,
+  title   = {Exploring Spatial Intelligence from a Generative Perspective},
+  author  = {Zhu, Muzhi and Jiang, Shunyao and Zheng, Huanyi and Luo, Zekai and Zhong, Hao and Li, Anzhou and
+             Wang, Kaijun and Rong, Jintao and Liu, Yang and Chen, Hao and Lin, Tao and Shen, Chunhua},
+  journal = {arXiv preprint arXiv:2604.20570},
+  year    = {2026}
 }
 """
 

@@ -68,7 +68,9 @@ def _add_edit(commands: Any) -> None:
         description="Write <id>.png for every row of a data set, edited by its instruction. A killed run goes on "
         "where it was. Settings that are not given are the checkpoint's (released model: 50 points, text 4, image 2).",
     )
-    edit.add_argument("--model", required=True, help="folder of a BAGEL (ours or as released), or a Hub repository")
+    edit.add_argument(
+        "--model", required=True, help="folder of a BAGEL (ours or as released) or of a run, or a repository"
+    )
     edit.add_argument("--data", required=True, help="a built folder, or a name for datasets.load_dataset")
     edit.add_argument("--config", help="of the data set (default: the only one)")
     edit.add_argument("--split", default="test", help="of the data set (default: %(default)s)")
@@ -139,7 +141,9 @@ def _publish(options: argparse.Namespace) -> int:
         upload=options.yes,
         public=options.public,
     )
-    return show([publication], sent=options.yes, card=publication.card)
+    revision = f" --revision {options.tag}" if options.tag else ""
+    following = f"next:  gsi-bench edit --model {options.repo}{revision} --data DATA --out EDITS"
+    return show([publication], sent=options.yes, card=publication.card, notes=[following] if options.yes else ())
 
 
 def _edit(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import yaml
 
 from gsi_train.recipe import TINY
+from gsi_train.record import LOG, ROWS, read_learned
 from gsi_train.results import TASK, PublishingError, Results, model_index, told
 
 
@@ -31,12 +32,14 @@ class Training:
         log: a mapping a step.
         curve: PNG of the loss.
         grid: PNG of sources, edits and targets at the last step.
+        learned: ids of the rows that it has learned from; None if that was not recorded.
     """
 
     recipe: dict[str, Any]
     log: list[dict[str, Any]]
     curve: Path
     grid: Path
+    learned: frozenset[str] | None
 
     @classmethod
     def read(cls, run: Path) -> Training:
@@ -50,10 +53,13 @@ class Training:
             raise PublishingError(f"{run}: has no curve or no pictures; let the run come to its end")
         try:
             recipe = json.loads((run / "config.json").read_text(encoding="utf-8"))
-            log = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-            return cls(recipe, [{"step": int(item["step"]), **item} for item in log], run / "loss.png", grids[-1])
+            log = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
+            steps = [{"step": int(item["step"]), **item} for item in log]
+            return cls(recipe, steps, run / "loss.png", grids[-1], read_learned(run))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PublishingError(f"{run}: config.json or log.jsonl cannot be read ({error}); run it again") from error
+            raise PublishingError(
+                f"{run}: config.json, {LOG} or {ROWS} cannot be read ({error}); run it again"
+            ) from error
 
     def files(self) -> dict[str, Path | bytes]:
         """What of it is published; nothing in it names a place on this machine."""
@@ -153,10 +159,11 @@ def _training(facts: Facts) -> str:
         return "Nothing was recorded of it."
     run = facts.training
     recipe, log = run.recipe, run.log
-    data = f"[{facts.dataset}](https://huggingface.co/datasets/{facts.dataset})" if facts.dataset else "of its own"
+    data = f"[{facts.dataset}](https://huggingface.co/datasets/{facts.dataset})" if facts.dataset else "not named"
     part = f", `{recipe['data_config']}`" if recipe.get("data_config") else ""
+    seen = f", {len(run.learned):,} rows" if run.learned is not None else ""
     lines = [
-        ("data set", f"{data}{part}, `{recipe['split']}`"),
+        ("data set", f"{data}{part}, `{recipe['split']}`{seen}"),
         ("what learned", _LEARNED[recipe["mode"]].format(rank=recipe["lora_rank"])),
         ("steps", f"{log[-1]['step']:,}, of {recipe['packs_per_step']} packs each"),
         ("tokens", f"{sum(entry['tokens'] for entry in log):,}"),

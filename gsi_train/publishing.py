@@ -17,13 +17,16 @@ from gsi_train.bagel.convert import (
     ADAPTER_CONFIG,
     REPOSITORY,
     CheckpointError,
+    holds_weights,
     is_adapter,
     local_folders,
+    result_of_run,
     stored_weights,
 )
 from gsi_train.bagel.editor import fingerprint, weight_files
 from gsi_train.bagel.pipeline import BagelPipeline
 from gsi_train.model_card import HERE, Facts, Training, render_card
+from gsi_train.record import LOG
 from gsi_train.results import PREFIX, PublishingError, Results, read_results, result_files
 
 
@@ -117,7 +120,8 @@ def model_files(
         )
     _check_drawn(place, results)
     dataset = dataset or _dataset(training)
-    results = [replace(item, learned=_learned(training, dataset, item)) for item in results]
+    if training is not None and training.learned is not None:
+        results = [replace(item, learned=len(item.ids & training.learned)) for item in results]
     weights = _adapter(place, base) if base is not None and is_adapter(place) else _checkpoint(place)
     facts = Facts(
         repo=repo,
@@ -140,20 +144,15 @@ def model_files(
 
 def _find(folder: Path) -> tuple[Path, Path | None]:
     """The folder of the weights, and that of the run which made them, if it is there."""
-    if (folder / "log.jsonl").is_file():
-        for place in (folder / "model", folder / "adapter"):
-            if _holds_weights(place):
-                return place, folder
+    if (folder / LOG).is_file():
+        if made := result_of_run(folder):
+            return made, folder
         raise PublishingError(f"{folder}: holds neither model nor adapter; let the run come to its end")
-    if not _holds_weights(folder):
+    if not holds_weights(folder):
         raise PublishingError(
             f"{folder}: is neither the folder of a run nor of a model or adapter; give what gsi-bench train wrote"
         )
-    return folder, folder.parent if (folder.parent / "log.jsonl").is_file() else None
-
-
-def _holds_weights(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (ADAPTER_CONFIG, "config.json", "llm_config.json"))
+    return folder, folder.parent if (folder.parent / LOG).is_file() else None
 
 
 def _base(place: Path, training: Training | None) -> str | None:
@@ -173,13 +172,6 @@ def _base(place: Path, training: Training | None) -> str | None:
 def _dataset(training: Training | None) -> str | None:
     name = None if training is None else training.recipe.get("data")
     return str(name) if _on_hub(name) else None
-
-
-def _learned(training: Training | None, dataset: str | None, scored: Results) -> bool:
-    """Whether a model was scored on the rows that it learned from."""
-    if training is None or dataset != scored.dataset or training.recipe["split"] != scored.split:
-        return False
-    return training.recipe["data_config"] in (None, scored.config)
 
 
 def _on_hub(name: Any) -> bool:

@@ -45,7 +45,8 @@ class Results:
         weights: fingerprint of those that drew, if it is known.
         counts: of rows: `rows`, `scored`, `missing` and `problem`.
         table: of `gsi_metrics.aggregate.aggregate`.
-        learned: whether the model learned from these very rows, which is told wherever the values are.
+        ids: of the rows that have a record.
+        learned: how many of them the model learned from, which is told wherever the values are; None if unknown.
     """
 
     dataset: str
@@ -57,7 +58,8 @@ class Results:
     weights: str | None
     counts: dict[str, int]
     table: dict[str, Any]
-    learned: bool = False
+    ids: frozenset[str]
+    learned: int | None = None
 
     @property
     def overall(self) -> dict[str, dict[str, Any]]:
@@ -104,6 +106,7 @@ def _read(folder: Path, dataset: str | None) -> Results:
         weights=_weights(Path(about["edits"])),
         counts=run.summary["counts"],
         table=run.summary["operations"],
+        ids=frozenset(record["id"] for record in run.records),
     )
 
 
@@ -167,7 +170,7 @@ def model_index(results: Sequence[Results]) -> list[EvalResult]:
                 "interval": metric["interval"],
                 "validity": metric["validity"],
                 "count": metric["count"],
-                "learned_from_these_rows": item.learned,
+                **({} if item.learned is None else {"rows_learned_from": item.learned}),
             },
         )
         for item in results
@@ -181,8 +184,8 @@ def _notes(item: Results, metric: dict[str, Any]) -> str:
     if item.judge:
         notes.append(f"judge {item.judge}")
     notes.append(f"{metric['count']} of {item.counts['rows']} rows scored")
-    if item.learned:
-        notes.append("the model learned from these rows")
+    if item.learned is not None:
+        notes.append(f"the model learned from {item.learned or 'none'} of them")
     if metric["interval"]:
         low, high = metric["interval"]
         notes.append(f"95 % interval over scenes {low:.3f} to {high:.3f}")
@@ -203,13 +206,19 @@ def told(results: Sequence[Results]) -> str:
         asked = f", judge `{item.judge}`" if item.judge else ""
         lost = item.counts["missing"] + item.counts["problem"]
         remarks = f" {lost:,} of them without a picture that can be scored." if lost else ""
-        remarks += " **The model learned from these rows.**" if item.learned else ""
+        remarks += _warning(item.learned)
         parts.append(
             f"[`{item.dataset}`](https://huggingface.co/datasets/{item.dataset}), `{item.config}`, `{item.split}`, by "
             f"`{item.protocol}` (perception `{item.observer}`{asked}), {item.counts['rows']:,} rows.{remarks}\n\n"
             + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
         )
     return "\n\n".join(parts)
+
+
+def _warning(learned: int | None) -> str:
+    if learned is None:
+        return " Whether the model learned from some of them is not recorded."
+    return f" **The model learned from {learned:,} of them.**" if learned else " The model learned from none of them."
 
 
 def _cell(metric: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -31,7 +31,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor
 from tqdm import tqdm
 
-from gsi_datasets.storage import check_folder, storing, write_atomically
+from gsi_datasets.storage import check_folder, write_atomically
 from gsi_train.average import WeightAverage
 from gsi_train.bagel.adapters import save_adapter
 from gsi_train.bagel.packing import Pack
@@ -44,6 +44,7 @@ from gsi_train.flops import pack_flops, peak_flops
 from gsi_train.latents import noise_seed, scaled_latent
 from gsi_train.optimizers import make_optimizer
 from gsi_train.recipe import FREE, TINY, TrainConfig, TrainingError, read_config
+from gsi_train.record import LOG, Record
 from gsi_train.samples import EDIT_COLUMNS, Step
 from gsi_train.starting import choose_learning, load_bagel, load_rows, open_samples, validation_rows
 from gsi_train.validation import Validation, validate
@@ -110,7 +111,7 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> Result:
     if state := checkpoints.load_newest(learner):
         start = state["step"]
         samples.load_state(state["samples"])
-    log = _Log(out / "log.jsonl", start) if main else None
+    record = Record(out, start) if main else None
     if config.log_with:
         accelerator.init_trackers("gsi-bench", {name: str(value) for name, value in asdict(config).items()})
     # Where weights are sharded, they are gathered for calls of the root only, adapters included.
@@ -162,8 +163,8 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> Result:
             **({"mfu": work / seconds / peak} if peak else {}),
             **_memory(accelerator.device),
         }
-        if log is not None:
-            log.write(entry)
+        if record is not None:
+            record.write(entry, step.ids)
         if config.log_with:
             accelerator.log({name: value for name, value in entry.items() if name != "step"}, step=number)
         bar.update()
@@ -174,9 +175,9 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> Result:
         if last or (config.validate_every and number % config.validate_every == 0):
             grid = _grid(out, number)
             validation = _validate(editor, chosen, grid, config, average, accelerator)
-            if log is not None:
+            if record is not None:
                 bar.write(f"step {number}: {_told(validation)}")
-                draw_curves(log.entries(), out / "loss.png")
+                draw_curves(record.entries(), out / "loss.png")
             if config.log_with:
                 accelerator.log(validation.means(), step=number)
     bar.close()
@@ -187,7 +188,7 @@ def _train(config: TrainConfig, accelerator: Accelerator) -> Result:
         folder = _export(bagel, model, out, config, accelerator)
     if config.log_with:
         accelerator.end_training()
-    losses = [entry["loss"] for entry in log.entries()] if log is not None else [math.nan]
+    losses = [entry["loss"] for entry in record.entries()] if record is not None else [math.nan]
     tail = losses[-max(1, len(losses) // 20) :]
     return Result(folder, losses[0], sum(tail) / len(tail), validation, grid)
 
@@ -367,26 +368,6 @@ def _export(bagel: BagelPipeline, model: Any, out: Path, config: TrainConfig, ac
     return folder
 
 
-class _Log:
-    """Lines of JSON; those after the checkpoint that a run goes on from are taken back."""
-
-    def __init__(self, path: Path, start: int) -> None:
-        self.path = path
-        kept = [entry for entry in self.entries() if entry["step"] <= start]
-        write_atomically(path, "".join(f"{json.dumps(entry)}\n" for entry in kept).encode())
-
-    def entries(self) -> list[dict[str, Any]]:
-        """All whole lines."""
-        if not self.path.is_file():
-            return []
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
-
-    def write(self, entry: Mapping[str, Any]) -> None:
-        with storing(self.path), self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
-
-
 def report(result: Result, config: TrainConfig) -> str:
     """What a run made, where it is, and what to do next."""
     out = Path(config.out)
@@ -400,7 +381,7 @@ def report(result: Result, config: TrainConfig) -> str:
         f"loss       {result.first:.4f} at first, {result.last:.4f} at last\n"
         f"edits      {told}\n"
         f"pictures   {result.grid}\n"
-        f"log        {out / 'log.jsonl'}, {out / 'loss.png'}\n"
+        f"log        {out / LOG}, {out / 'loss.png'}\n"
         f"result     {result.folder}\n\n"
         f"next:  gsi-bench edit --model {which} --data {config.data}{part} --split {config.split} --out EDITS"
     )

@@ -29,6 +29,7 @@ from gsi_train.bagel.configuration_bagel import BagelConfig
 from gsi_train.bagel.modeling_bagel import BagelForConditionalGeneration, is_generation_weight
 from gsi_train.bagel.processing_bagel import BagelProcessor
 from gsi_train.bagel.vae import config_of, diffusers_name, new_vae, to_diffusers
+from gsi_train.record import LOG
 
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
@@ -67,7 +68,7 @@ def local_folder(
     """The folder of a checkpoint, downloaded from the Hub if it is named as a repository there.
 
     Args:
-        name_or_path: a folder, or `owner/name`.
+        name_or_path: a folder, of the run that made it, too; or `owner/name`.
         revision: of the repository.
         local_files_only: take only what was downloaded before.
 
@@ -75,7 +76,7 @@ def local_folder(
         CheckpointError: it is neither, or the download failed.
     """
     if Path(name_or_path).is_dir():
-        return Path(name_or_path)
+        return result_of_run(Path(name_or_path)) or Path(name_or_path)
     if not REPOSITORY.fullmatch(str(name_or_path)):
         raise CheckpointError(
             f"{name_or_path}: there is no such folder, and it is no name of a repository (owner/name)"
@@ -134,6 +135,17 @@ def local_folders(
             f"{name_or_path}: is an adapter, and the model that it is for cannot be had ({error}); name that model, "
             f"with adapter={str(name_or_path)!r}"
         ) from error
+
+
+def result_of_run(folder: Path) -> Path | None:
+    """The folder of the model or adapter that a run has made; None if `folder` is of no run, or the run made none."""
+    places = (folder / name for name in ("model", "adapter") if holds_weights(folder / name))
+    return next(places, None) if (folder / LOG).is_file() else None
+
+
+def holds_weights(folder: Path) -> bool:
+    """Whether a folder is that of a model or an adapter, of either layout."""
+    return any((folder / name).is_file() for name in (ADAPTER_CONFIG, "config.json", "llm_config.json"))
 
 
 def is_adapter(folder: Path) -> bool:

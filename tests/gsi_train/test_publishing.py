@@ -26,6 +26,7 @@ from tests.gsi_train.published import Made, make
 REPO = "someone/bagel-gsi"
 DATASET = "someone/gsi-bench"
 BASE = "someone/bagel"
+RESULTS = ".eval_results/gsi-bench-gsi_syn_table.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_a_model_with_its_run_and_scores(made: Made) -> None:
     files = model_files(made.full, REPO, **given)
     assert set(files) == {
         *(path.relative_to(made.full / "model").as_posix() for path in (made.full / "model").rglob("*.*")),
-        ".eval_results/gsi-bench-gsi_syn_table.yaml",
+        RESULTS,
         *(f"training/{name}" for name in ("recipe.yaml", "log.jsonl", "loss.png", "edits.png")),
     }
     assert content(files) == content(model_files(made.full / "model", REPO, **given))
@@ -63,7 +64,7 @@ def test_a_model_with_its_run_and_scores(made: Made) -> None:
 
 def test_results_are_what_was_scored_for_the_parsers_of_the_hub(made: Made) -> None:
     files = content(model_files(made.full, REPO, scores=[made.scores], dataset=DATASET))
-    entries = parse_eval_result_entries(yaml.safe_load(files[".eval_results/gsi-bench-gsi_syn_table.yaml"]))
+    entries = parse_eval_result_entries(yaml.safe_load(files[RESULTS]))
     wanted = {f"gsi_syn_table_{NAMES[short]}": mean for short, mean in made.means.items()}
     assert {entry.task_id: entry.value for entry in entries} == wanted
     assert len(wanted) == 4
@@ -83,17 +84,29 @@ def test_results_are_what_was_scored_for_the_parsers_of_the_hub(made: Made) -> N
 
 
 def test_scores_of_learned_rows_say_so(made: Made, tmp_path: Path) -> None:
-    def told(run: Path) -> list[bool]:
-        files = content(model_files(run, REPO, scores=[made.scores], dataset=DATASET))
-        notes = files[".eval_results/gsi-bench-gsi_syn_table.yaml"].decode()
-        return ["learned from these rows" in text for text in (notes, card(files).text)]
-
-    assert told(made.full) == [True, True]
     run = tmp_path / "run"
     shutil.copytree(made.full, run)
-    facts = json.loads((run / "config.json").read_text())
-    (run / "config.json").write_text(json.dumps(facts | {"split": "train"}))
-    assert told(run) == [False, False]
+    ids = (run / "rows.jsonl").read_text().splitlines(keepends=True)
+    assert len(ids) == 4
+
+    def told() -> tuple[str, str, Any]:
+        files = content(model_files(run, REPO, scores=[made.scores], dataset=DATASET))
+        [head] = [line for line in card(files).text.splitlines() if line.startswith(f"[`{DATASET}`]")]
+        [notes] = {it["notes"].split(", ")[3] for it in yaml.safe_load(files[RESULTS])}
+        found = card(files).data.eval_results
+        assert found is not None
+        [number] = {(it.metric_args or {}).get("rows_learned_from") for it in found}
+        return head.split(" rows. ")[1], notes, number
+
+    assert told() == ("**The model learned from 4 of them.**", "the model learned from 4 of them", 4)
+    (run / "rows.jsonl").write_text(ids[0] + '"another"\n')
+    assert told() == ("**The model learned from 1 of them.**", "the model learned from 1 of them", 1)
+    (run / "rows.jsonl").write_text('"another"\n')
+    assert told() == ("The model learned from none of them.", "the model learned from none of them", 0)
+    (run / "rows.jsonl").unlink()
+    text, notes, number = told()
+    assert (text, number) == ("Whether the model learned from some of them is not recorded.", None)
+    assert "learned" not in notes
 
 
 def test_only_the_test_split_stands_on_leaderboards(made: Made, tmp_path: Path) -> None:
@@ -183,7 +196,7 @@ def test_what_cannot_be_published_is_one_clear_error(made: Made, tmp_path: Path)
         model_files(run, REPO)
     shutil.copytree(made.full / "model", run / "model")
     (run / "log.jsonl").write_text('{"step": 1, "loss"')
-    with pytest.raises(PublishingError, match=r"config.json or log.jsonl cannot be read"):
+    with pytest.raises(PublishingError, match=r"config.json, log.jsonl or rows.jsonl cannot be read"):
         model_files(run, REPO)
     shutil.rmtree(run / "pictures")
     with pytest.raises(PublishingError, match="no curve or no pictures"):

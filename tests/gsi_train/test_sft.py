@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gsi_train import sft
 from gsi_train.bagel.pipeline import BagelPipeline
 from gsi_train.checkpoints import DamagedCheckpointError
 from gsi_train.recipe import CHOICES, TrainConfig, TrainingError
+from gsi_train.record import Record, read_learned
 from gsi_train.samples import EDIT_COLUMNS, DataError
 from gsi_train.sft import train
 from gsi_train.tiny import tiny_bagel
@@ -48,15 +49,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def cut(config: TrainConfig, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run, and stop after a step has been logged."""
-    write = sft._Log.write
+    write = Record.write
 
-    def stop(log: sft._Log, entry: Mapping[str, Any]) -> None:
-        write(log, entry)
+    def stop(record: Record, entry: Mapping[str, Any], ids: Iterable[str]) -> None:
+        write(record, entry, ids)
         if entry["step"] == step:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(sft._Log, "write", stop)
+        patched.setattr(Record, "write", stop)
         with pytest.raises(KeyboardInterrupt):
             train(config)
 
@@ -76,6 +77,8 @@ def test_goes_on_exactly_where_it_was(
     assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
     assert weights(again.folder) == weights(result.folder)
     assert again.validation == result.validation
+    rows = datasets.load_dataset(str(data), split="test")
+    assert read_learned(tmp_path / "cut") == read_learned(tmp_path / "whole") == set(rows["id"])
     assert (tmp_path / "cut" / "loss.png").is_file()
     assert result.grid == tmp_path / "whole" / "pictures" / "step-0000005.png"
     assert result.grid.is_file()
@@ -88,6 +91,8 @@ def test_learns_what_its_mode_says(data: Path, model: str, tmp_path: Path, mode:
     adapter = result.folder if mode == "lora" else None
     after = BagelPipeline.from_pretrained(model if mode == "lora" else result.folder, adapter=adapter)
     old, new = before.model.state_dict(), after.model.state_dict()
+    of_run = BagelPipeline.from_pretrained(tmp_path).model.state_dict()
+    assert all(torch.equal(weight, of_run[name]) for name, weight in new.items())
     changed = {name for name in old if not torch.equal(old[name], new[name])}
     generation = {name for name in changed if "moe_gen" in name}
     assert generation

@@ -97,6 +97,9 @@ def test_every_value_comes_back_as_it_was(tmp_path: Path) -> None:
             "metrics|--org|someone",
         )
         assert done.returncode == 0, done.stderr
+        assert (
+            f'next:  evaluate.load("someone/instruction_compliance", revision="v{__version__}", data=' in done.stdout
+        )
         done = client(server, tmp_path / "elsewhere", "-c", READ, str(edits), str(tmp_path / "there"), __version__)
         assert done.returncode == 0, done.stderr
         read = json.loads(done.stdout.splitlines()[-1])
@@ -107,6 +110,7 @@ def test_every_value_comes_back_as_it_was(tmp_path: Path) -> None:
         line = f"model|{model}|--repo|someone/bagel-gsi|--tag|v1.0.0|--scores|{tmp_path / 'there' / 'scores'}"
         done = client(server, home, "-c", PUBLISH, line)
         assert done.returncode == 0, done.stderr
+        assert "next:  gsi-bench edit --model someone/bagel-gsi --revision v1.0.0 --data " in done.stdout
         done = client(server, tmp_path / "elsewhere", "-c", RESULTS)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout.splitlines()[-1]) == wanted
