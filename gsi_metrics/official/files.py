@@ -5,27 +5,34 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import warnings
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import ValidationError
 
 from gsi_datasets.archives import extract, is_archive
+from gsi_datasets.storage import storing
 from gsi_metrics.edits import LARGEST
 from gsi_metrics.official.errors import OfficialError
 from gsi_metrics.official.names import row_id
 from gsi_metrics.protocols.v1.formats import DATASET_TYPES, Edit
-from gsi_metrics.protocols.v1.naming import MARK, original_of, truth_of
+from gsi_metrics.protocols.v1.naming import MARK
 
 
 EDITS = f"*{MARK}*.json"
-USED = {".json", ".jpg", ".jpeg", ".png"}
+TRUTH = "gtedit_"
+ENDINGS = (".jpg", ".jpeg", ".png")
+USED = {".json", *ENDINGS}
 FORMATS = ("JPEG", "PNG")
+ORIENTATION = 0x0112
+"""Tag of EXIF."""
 JSON_BYTES = 1 << 20
 """An edit takes two kilobytes; a file far beyond that is none."""
 
@@ -82,8 +89,11 @@ def opened(source: Path, scratch: Path) -> Iterator[list[PublishedSet]]:
         if source.is_file() and not is_archive(source):
             raise OfficialError(f"{source}: is neither a folder nor an archive (zip, tar); download it again")
         if packed:
-            scratch.mkdir(parents=True, exist_ok=True)
-            unpacked = Path(stack.enter_context(TemporaryDirectory(dir=scratch, prefix=".unpacked-")))
+            unpacked = scratch / ".unpacked"
+            stack.callback(shutil.rmtree, unpacked, ignore_errors=True)
+            with storing(scratch):
+                shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was killed
+                unpacked.mkdir(parents=True)
             for archive in packed:
                 places.append(unpacked / archive.name)
                 extract(archive, places[-1], wanted=lambda name: PurePosixPath(name).suffix.lower() in USED)
@@ -120,20 +130,79 @@ def _name(parts: list[str], source: Path) -> str:
 
 def asked_in(folder: Path) -> tuple[list[Asked], list[str]]:
     """The edits of a data set by name, and what is wrong with those whose files are not all there."""
+    names = _Names(folder)
     found: dict[str, Asked] = {}
     problems = []
-    for path in sorted(folder.glob(EDITS)):
-        image_id, _, query_id = path.stem.partition(MARK)
+    for name in names.edits:
+        image_id, _, query_id = name.removesuffix(".json").partition(MARK)
+        path = folder / name
         try:
             if not image_id or not query_id or MARK in query_id or "." in query_id:
                 raise OfficialError(f"{path}: is not named <img_id>{MARK}<query_id>.json; rename or remove it")
-            picture = original_of(image_id, folder)
-            item = Asked(image_id, query_id, path, picture, truth_of(image_id, query_id, folder))
+            if (picture := names.original(image_id)) is None:
+                raise OfficialError(f"{path}: there is no original picture {image_id}.jpg, .jpeg or .png; add it")
+            item = Asked(image_id, query_id, path, picture, names.truth(image_id, query_id))
             if (other := found.setdefault(item.id, item)) is not item:
                 raise OfficialError(f"{path}: has the id {item.id}, as has {other.edit.name}; rename one")
-        except (OfficialError, FileNotFoundError) as error:
+        except OfficialError as error:
             problems.append(str(error))
     return list(found.values()), problems
+
+
+class _Names:
+    """The names in a folder, asked for by how they begin.
+
+    The published program takes any file whose name begins with an id: ``img_1`` may get the picture of ``img_10``.
+    Here an id ends where it seems to end. So a whole data set gets the same files, and what is missing is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        self.edits = [name for name in names if fnmatchcase(name, EDITS)]
+        self.images = {name.partition(MARK)[0] for name in self.edits}
+        pictures = [name for name in names if MARK not in name and PurePosixPath(name).suffix.lower() in ENDINGS]
+        self.truths = [name for name in pictures if TRUTH in name]
+        self.originals = [name for name in pictures if TRUTH not in name]
+
+    def original(self, image_id: str) -> Path | None:
+        """``<img_id>.<ext>``, else ``<img_id>_rgb.<ext>`` or the like."""
+        mine = [name for name in _starting(self.originals, image_id) if self._owner(name) == image_id]
+        exact = [name for name in mine if PurePosixPath(name).stem == image_id]
+        exact.sort(key=lambda name: ENDINGS.index(PurePosixPath(name).suffix.lower()))
+        return next((self.folder / name for name in (*exact, *mine)), None)
+
+    def truth(self, image_id: str, query_id: str) -> Path | None:
+        """``<img_id>_gtedit_<query_id>.<ext>``, maybe with more before or behind ``gtedit_<query_id>``."""
+        for name in _starting(self.truths, f"{image_id}_"):
+            if self._owner(name) == image_id and _begins(name.partition(TRUTH)[2], query_id):
+                return self.folder / name
+        return None
+
+    def _owner(self, name: str) -> str:
+        """The longest id of a picture with which a name begins; "" if there is none."""
+        stem = PurePosixPath(name).stem
+        starts = (stem[:end] for end in range(len(stem), 0, -1) if _may_end(stem, end))
+        return next((start for start in starts if start in self.images), "")
+
+
+def _starting(names: Sequence[str], start: str) -> Iterator[str]:
+    """Of sorted names those that begin so."""
+    for number in range(bisect_left(names, start), len(names)):
+        if not names[number].startswith(start):
+            return
+        yield names[number]
+
+
+def _begins(text: str, start: str) -> bool:
+    """Whether a text begins with an id."""
+    return text.startswith(start) and _may_end(text, len(start))
+
+
+def _may_end(text: str, end: int) -> bool:
+    """Whether an id may end in a text at a place: not within a number or a word."""
+    pair = text[end - 1 : end + 1]
+    return len(pair) < 2 or not (pair.isdigit() or pair.isalpha())
 
 
 def read_edit(path: Path) -> tuple[Edit, dict[str, Any]]:
@@ -188,6 +257,8 @@ def read_picture(path: Path) -> tuple[bytes, tuple[int, int]]:
                 raise OfficialError(f"{path}: {image.width} x {image.height} pixels are too many; look at what it is")
             if image.mode.startswith(("I", "F")):
                 raise OfficialError(f"{path}: holds {image.mode} values; save it with 8 bits a channel")
+            if image.getexif().get(ORIENTATION, 1) != 1:
+                raise OfficialError(f"{path}: is turned by its EXIF data, which readers disagree on; save it upright")
             image.load()
     except OfficialError:
         raise

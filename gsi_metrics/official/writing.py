@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from gsi_datasets.images import photograph
@@ -75,7 +74,9 @@ def write(rows: Rows, out: str | Path, *, edits: str | Path | None = None, progr
     given = find_edits(Path(edits), rows.entries, edit_id) if edits is not None and not truth else Edits()
     with storing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+        place = out.parent / f".{out.name}.part"
+        shutil.rmtree(place, ignore_errors=True)  # of a run that was killed
+        place.mkdir()
     written = Written(out, problems=list(given.problems.values()))
     namer, recordings = Namer(), {}
     try:
@@ -93,7 +94,6 @@ def write(rows: Rows, out: str | Path, *, edits: str | Path | None = None, progr
                 write_json(place / GENERATED / CACHE_NAME, recordings)
             if not written.edited:
                 (place / GENERATED).rmdir()
-            place.chmod(0o755)
             if out.exists():
                 out.rmdir()
             place.replace(out)

@@ -91,6 +91,12 @@ def bad_truth(folder: Path) -> Path:
     return path
 
 
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(path).save(path, exif=exif)
+
+
 JSON: dict[str, tuple[Harm, str]] = {
     "empty": (text(""), "is no readable JSON"),
     "half": (text('{"prompt": "Move the cup'), "is no readable JSON"),
@@ -161,6 +167,7 @@ PICTURES: dict[str, tuple[Harm, str]] = {
     "an SVG": (picture(lambda path: path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')), "is no readable"),
     "a GIF": (picture(lambda path: Image.new("RGB", (9, 9)).save(path, "GIF")), "is no readable JPEG or PNG"),
     "a program of PostScript": (picture(lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF\n")), "is no readable"),
+    "turned by EXIF": (picture(turned), "is turned by its EXIF data"),
     "16 bits": (picture(sixteen_bits), "8 bits a channel"),
     "bomb": (picture(lambda path: path.write_bytes(png_header(60_000, 60_000))), "is no readable JPEG or PNG"),
     "many pixels": (picture(lambda path: path.write_bytes(png_header(9000, 9000))), "pixels are too many"),
