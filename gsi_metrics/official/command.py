@@ -62,7 +62,9 @@ def _official(options: argparse.Namespace) -> int:
         manifest = item.manifest
         counts = ", ".join(f"{name} {count:,}" for name, count in manifest.counts.items() if count)
         print(f"{manifest.config}: {manifest.rows:,} rows of {manifest.scenes:,} pictures ({counts})")
-        print(f"  {item.truths:,} have a true result; the others ask for what nobody drew")
+        drawn = "all" if item.truths == manifest.rows else f"{item.truths:,}"
+        others = "" if item.truths == manifest.rows else "; the others ask for what nobody drew"
+        print(f"  {drawn} have a true result{others}")
         for text in item.left_out:
             print(f"  left out: {text}")
     first = done[0].manifest.config
