@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from gsi_datasets.ledger import Ledger
 
@@ -14,6 +15,25 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 SECONDS_PER_LINE = 10.0
+
+
+def bar(
+    name: str, unit: str, show: bool, items: Iterable[Any] | None = None, *, total: int | None = None, initial: int = 0
+) -> tqdm:
+    """A bar of tqdm that is redrawn in a terminal and rarely adds to a log."""
+    from tqdm import tqdm
+
+    interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
+    return tqdm(
+        items,
+        name,
+        total,
+        unit=unit,
+        initial=initial,
+        disable=not show,
+        mininterval=interval,
+        dynamic_ncols=True,
+    )
 
 
 class Progress:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gsi_datasets import __version__
-from gsi_datasets.progress import SECONDS_PER_LINE
+from gsi_datasets.progress import bar
 from gsi_datasets.storage import write_atomically
 from gsi_metrics import runs
 from gsi_metrics.aggregate import aggregate
@@ -173,8 +172,6 @@ def score_pairs(
     Returns:
         Record by id, and how many of them were known.
     """
-    from tqdm import tqdm
-
     done: dict[str, Record] = {}
     digests: dict[str, str] = {}
     base = settings.digest() + rows.digest
@@ -191,23 +188,14 @@ def score_pairs(
     tasks = (Task(row, paths[row["id"]], digests[row["id"]]) for row in rows.read(open_ids))
     together = 1 if settings.judge is None else JUDGED_TOGETHER
     tally: Counter[str] = Counter({"again": again})
-    interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
-    with tqdm(
-        total=len(paths),
-        initial=len(done),
-        desc="score",
-        unit="edit",
-        disable=not progress,
-        mininterval=interval,
-        dynamic_ncols=True,
-    ) as bar:
+    with bar("score", "edit", progress, total=len(paths), initial=len(done)) as shown:
         for records in score_all(tasks, settings, workers, together):
             ledger.add(records)
             for record in records:
                 done[record["id"]] = record
                 tally[PROBLEM if record["status"] == PROBLEM else _state(record)] += 1
-            bar.set_postfix({name: count for name, count in tally.items() if count}, refresh=False)
-            bar.update(len(records))
+            shown.set_postfix({name: count for name, count in tally.items() if count}, refresh=False)
+            shown.update(len(records))
     return done, again
 
 

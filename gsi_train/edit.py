@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gsi_datasets import __version__
-from gsi_datasets.progress import SECONDS_PER_LINE
+from gsi_datasets.progress import bar
 from gsi_datasets.storage import write_atomically
 from gsi_metrics.rows import Row, Rows, open_rows
 
@@ -159,28 +159,18 @@ def _apart(known: Any, facts: Any, name: str = "") -> Iterator[str]:
 def _edit(
     editor: Editor, rows: Rows, ids: Sequence[str], out: Path, seed: int, together: int, progress: bool
 ) -> EditSummary:
-    from tqdm import tqdm
-
     wanted = [name for name in ids if not _is_picture(out / f"{name}.png")]
     problems: list[str] = []
     made, start = 0, time.monotonic()
-    with tqdm(
-        total=len(ids),
-        initial=len(ids) - len(wanted),
-        desc="edit",
-        unit="picture",
-        disable=not progress,
-        mininterval=0.5 if sys.stderr.isatty() else SECONDS_PER_LINE,
-        dynamic_ncols=True,
-    ) as bar:
-        for batch in _batches(rows.read(wanted), together, problems, bar):
+    with bar("edit", "picture", progress, total=len(ids), initial=len(ids) - len(wanted)) as shown:
+        for batch in _batches(rows.read(wanted), together, problems, shown):
             names, sources, texts = zip(*batch, strict=True)
-            edited = editor.edit(sources, texts, [seed] * len(batch), _shown(bar))
+            edited = editor.edit(sources, texts, [seed] * len(batch), _shown(shown))
             for name, source, image in zip(names, sources, edited, strict=True):
                 write_atomically(out / f"{name}.png", _png(image, source.size))
             made += len(batch)
-            bar.update(len(batch))
-            bar.set_postfix({"problems": len(problems)} if problems else {}, refresh=False)
+            shown.update(len(batch))
+            shown.set_postfix({"problems": len(problems)} if problems else {}, refresh=False)
     return EditSummary(out, len(ids), len(ids) - len(wanted), made, time.monotonic() - start, problems)
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from gsi_datasets import __version__
 from gsi_datasets.card import write_card
-from gsi_datasets.progress import SECONDS_PER_LINE
+from gsi_datasets.progress import bar
 from gsi_datasets.schema import EditRow
 from gsi_datasets.storage import Manifest, assemble, manifests, storing
 from gsi_metrics.official.errors import OfficialError
@@ -126,7 +125,7 @@ def _check(item: PublishedSet, skip_bad: bool, progress: bool) -> _Checked:
     listed, problems = asked_in(item.folder)
     ready: list[_Ready] = []
     digests: list[str] = []
-    for asked in _shown(listed, f"check {item.name}", progress):
+    for asked in bar(f"check {item.name}", "edit", progress, listed):
         try:
             edit, raw = read_edit(asked.edit)
             # Made once for nothing: what the columns refuse is told before anything is written.
@@ -193,13 +192,6 @@ def _write(item: _Checked, out: Path, progress: bool) -> Converted:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Converted(manifest, made["truths"], item.problems)
-
-
-def _shown(items: Sequence[Any], name: str, progress: bool) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
-    return tqdm(items, name, unit="edit", disable=not progress, mininterval=interval, dynamic_ncols=True)
 
 
 def _told(folder: Path, problems: list[str], good: int) -> str:

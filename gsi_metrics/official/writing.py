@@ -6,15 +6,13 @@ import hashlib
 import io
 import json
 import shutil
-import sys
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gsi_datasets.images import photograph
-from gsi_datasets.progress import SECONDS_PER_LINE
+from gsi_datasets.progress import bar
 from gsi_datasets.storage import storing
 from gsi_metrics.edits import Edits, find_edits
 from gsi_metrics.official.edits import edit_json, published_part, recording
@@ -82,7 +80,7 @@ def write(rows: Rows, out: str | Path, *, edits: str | Path | None = None, progr
     try:
         with storing(out):
             (place / GENERATED).mkdir()
-            for row in _shown(rows.read(list(rows.entries)), len(rows.entries), progress):
+            for row in bar("write", "row", progress, rows.read(list(rows.entries)), total=len(rows.entries)):
                 stem, recorded = _write_row(row, place, namer, written)
                 target = row.get("target_image")
                 if truth and target:
@@ -140,10 +138,3 @@ def _picture(out: Path, place: Path, name: str, data: bytes) -> Path:
     if not path.exists():
         path.write_bytes(data)
     return out / f"{name}{ending}"
-
-
-def _shown(rows: Iterable[Row], total: int, progress: bool) -> Iterable[Row]:
-    from tqdm import tqdm
-
-    interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
-    return tqdm(rows, "write", total, unit="row", disable=not progress, mininterval=interval, dynamic_ncols=True)
