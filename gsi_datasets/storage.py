@@ -126,8 +126,11 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror}); build the split first") from error
     except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
         raise StorageError(
-            f"{path}: is not a manifest of a built split; remove it and build again\n{error}"
+            f"{path}: is not a manifest of a built split ({place}: {first['msg']}); give a folder that gsi-bench "
+            "build wrote; if it is one, remove this file and build again"
         ) from error
 
 

@@ -198,9 +198,11 @@ def test_damage_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "test.json").write_text("{}")
-    with pytest.raises(StorageError, match=r"test\.json: is not a manifest"):
-        manifests(tmp_path)
+    for content, what in (("{}", r"config: Field required"), ("", "the file: "), ('{"rows": 1.5}', "config: Field")):
+        (tmp_path / "config" / "test.json").write_text(content)
+        with pytest.raises(StorageError, match=rf"test\.json: is not a manifest of a built split \({what}") as caught:
+            manifests(tmp_path)
+        assert len(str(caught.value).splitlines()) == 1
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
